@@ -1,0 +1,1 @@
+"""pmsi_chain: from a hospital report to a justified PMSI coding."""
