@@ -40,12 +40,15 @@ class CodeError(InputError):
     Attributes:
         code: the code as understood, in ATIH's form when it could be parsed.
         nearest: up to five legal codes, stored form, closest first; may be empty.
+        reason: why, one word: "notation", "unknown", "composition" (chapter XX), "parent", "deleted", "position",
+            "expired" (an act outside its dates).
     """
 
-    def __init__(self, message: str, *, code: str = "", nearest: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, code: str = "", nearest: tuple[str, ...] = (), reason: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.nearest = nearest
+        self.reason = reason
 
 
 class NotationError(CodeError):
