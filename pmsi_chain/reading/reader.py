@@ -1,0 +1,174 @@
+"""`Reader`: a report in, what it says and where out."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from pmsi_chain.reading.context import ClauseReader, ContextMap, Scope, admission_year
+from pmsi_chain.reading.dictionary import TermDictionary
+from pmsi_chain.reading.report import LabValue, Mention, Origin, Report, Section, Sentence
+from pmsi_chain.reading.sections import find_sections
+from pmsi_chain.reading.sentences import find_instructions, find_sentences
+from pmsi_chain.reading.tokens import Token, tokens_of
+from pmsi_chain.reading.values import find_values
+from pmsi_chain.reading.windows import Window, find_windows
+from pmsi_chain.text import fold
+from pmsi_chain.text import tokens as index_terms
+
+if TYPE_CHECKING:
+    from pmsi_chain.lexicon import Lexicon
+    from pmsi_chain.nomenclature import Cim10Edition
+
+#: No condition is read from these: names, dates, addressees.
+_SILENT_SECTIONS = frozenset({"identite"})
+_PARTING_SIGNS = frozenset(".;:!?|•\n\t")
+
+
+class Reader:
+    """Reads French reports against one edition of the CIM-10 and one lexicon.
+
+    Reading is linear in the length of the report; no model takes part and nothing leaves the process.
+    """
+
+    def __init__(self, dictionary: TermDictionary, lexicon: Lexicon) -> None:
+        self._dictionary = dictionary
+        self._lexicon = lexicon
+
+    @classmethod
+    def from_edition(cls, edition: Cim10Edition, lexicon: Lexicon) -> Self:
+        """A reader that knows the edition's labels and notes, and the lexicon's abbreviations and synonyms."""
+        return cls(TermDictionary.from_edition(edition), lexicon)
+
+    def read(self, text: str, year: int | None = None) -> Report:
+        """Read a report.
+
+        Args:
+            text: the report(s) as given; never changed, all offsets point into it.
+            year: year of the stay, against which "in 2012" is past; by default the latest full date of the report.
+        """
+        sections = find_sections(text)
+        sentences = find_sentences(text, sections)
+        instructions = find_instructions(text, sentences)
+        tokens = tokens_of(text)
+        starts = [token.start for token in tokens]
+        by_sentence = [tokens[bisect_left(starts, s.start) : bisect_left(starts, s.end)] for s in sentences]
+        contexts = _contexts(text, sections, sentences, by_sentence, admission_year(text) if year is None else year)
+        mentions = self._mentions(text, sentences, by_sentence, contexts, frozenset(instructions))
+        values: tuple[LabValue, ...] = find_values(text, sentences)
+        return Report(text, sections, sentences, mentions, values, instructions, contexts)
+
+    def _mentions(
+        self,
+        text: str,
+        sentences: Sequence[Sentence],
+        by_sentence: Sequence[Sequence[Token]],
+        contexts: ContextMap,
+        silent: frozenset[tuple[int, int]],
+    ) -> tuple[Mention, ...]:
+        hits = self._lexicon.find(text)
+        hit_starts = [start for start, _, _ in hits]
+        out: list[Mention] = []
+        for index, (sentence, tokens) in enumerate(zip(sentences, by_sentence, strict=True)):
+            if sentence.section in _SILENT_SECTIONS or (sentence.start, sentence.end) in silent or not tokens:
+                continue
+            whole = text[sentence.start : sentence.end]
+            expansions: dict[int, tuple[int, str]] = {}
+            for start, end, _ in hits[bisect_left(hit_starts, sentence.start) : bisect_left(hit_starts, sentence.end)]:
+                expanded = fold(self._lexicon.expand(text[start:end], whole))
+                if expanded != fold(text[start:end]):
+                    expansions[start] = (end, expanded)
+            maker = _MentionMaker(text, index, sentence, tokens, contexts, expansions)
+            taken: set[tuple[int, int]] = set()
+            for i, j, codes in self._dictionary.matches(tokens):
+                taken.add((i, j))
+                out.append(maker.of(Window(i, j, ((i, j),)), "dictionary", codes))
+            for start, (end, expanded) in expansions.items():
+                span = [k for k, token in enumerate(tokens) if start <= token.start < end]
+                if span and (span[0], span[-1]) not in taken:
+                    taken.add((span[0], span[-1]))
+                    codes = self._dictionary.codes_of(expanded)
+                    out.append(maker.of(Window(span[0], span[-1], ((span[0], span[-1]),)), "dictionary", codes))
+            for window in find_windows(tokens, contexts.scopes[index]):
+                if len(window.parts) == 1 and (window.first, window.last) in taken:
+                    continue
+                out.append(maker.of(window, "window" if len(window.parts) == 1 else "composed", ()))
+        out.sort(key=lambda mention: (mention.start, mention.end, mention.origin))
+        return tuple(out)
+
+
+class _MentionMaker:
+    """Turns windows of one sentence into mentions."""
+
+    def __init__(
+        self,
+        text: str,
+        index: int,
+        sentence: Sentence,
+        tokens: Sequence[Token],
+        contexts: ContextMap,
+        expansions: dict[int, tuple[int, str]],
+    ) -> None:
+        self._text = text
+        self._index = index
+        self._sentence = sentence
+        self._tokens = tokens
+        self._contexts = contexts
+        self._expansions = expansions
+
+    def of(self, window: Window, origin: Origin, codes: tuple[str, ...]) -> Mention:
+        tokens = self._tokens
+        start, end = tokens[window.first].start, tokens[window.last].end
+        term = " ".join(self._words(i, j) for i, j in window.parts)
+        context = self._contexts.at(start, end)
+        if len(window.parts) > 1:
+            for i, j in window.parts:
+                context |= self._contexts.at(tokens[i].start, tokens[j].end)
+        return Mention(
+            start, end, self._sentence.section, self._index, context, origin, codes, term, " ".join(index_terms(term))
+        )
+
+    def _words(self, first: int, last: int) -> str:
+        """Folded words of a run, abbreviations spelled out."""
+        words: list[str] = []
+        index = first
+        while index <= last:
+            token = self._tokens[index]
+            expansion = self._expansions.get(token.start)
+            if expansion is not None and expansion[0] <= self._tokens[last].end:
+                words.append(expansion[1])
+                while index <= last and self._tokens[index].start < expansion[0]:
+                    index += 1
+                continue
+            words.append(f"{token.elided}{token.word}" if token.elided and index > first else token.word)
+            index += 1
+        return " ".join(words)
+
+
+def _contexts(
+    text: str,
+    sections: Sequence[Section],
+    sentences: Sequence[Sentence],
+    by_sentence: Sequence[Sequence[Token]],
+    year: int | None,
+) -> ContextMap:
+    scopes: list[tuple[Scope, ...]] = []
+    base: list[frozenset[str]] = []
+    section_index = 0
+    for sentence, tokens in zip(sentences, by_sentence, strict=True):
+        while sections[section_index].end <= sentence.start:
+            section_index += 1
+        section = sections[section_index]
+        flags = set()
+        if section.name == "antecedents":
+            flags.add("listed_history")
+        if section.family:
+            flags.add("family")
+        base.append(frozenset(flags))
+        reader = ClauseReader(tokens, year)
+        found = reader.scopes()
+        tail = text[tokens[-1].end : sentence.end] if tokens else ""
+        question = reader.question_at_end(tail)
+        scopes.append(tuple([*found, question] if question else found))
+    return ContextMap(tuple(s.start for s in sentences), tuple(s.end for s in sentences), tuple(scopes), tuple(base))

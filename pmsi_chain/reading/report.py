@@ -1,0 +1,156 @@
+"""What reading gives back: frozen values whose offsets point into the report as given, end excluded."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from pmsi_chain.reading.context import ContextMap
+
+Origin = Literal["dictionary", "window", "composed"]
+Flag = Literal["low", "high", "normal"]
+
+#: Normalised section names; "entete" is what stands before the first heading.
+SECTION_NAMES: tuple[str, ...] = (
+    "entete", "identite", "motif", "antecedents", "mode_de_vie", "traitement_entree", "histoire", "examen",
+    "complementaires", "biologie", "evolution", "operatoire", "comorbidites", "conclusion", "traitement_sortie",
+    "suites", "autre",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report under one heading.
+
+    Attributes:
+        name: one of `SECTION_NAMES`.
+        title: the heading's words as printed, without Markdown marks and colon; "" when there is none.
+        start, end: from the heading's line to the next heading.
+        body: where the text after the heading begins.
+        family: the heading speaks of relatives ("Antécédents familiaux").
+    """
+
+    name: str
+    title: str
+    start: int
+    end: int
+    body: int
+    family: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence, a bullet or a table row; `section` is the normalised name."""
+
+    start: int
+    end: int
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place of the report that may name a condition or an act.
+
+    Attributes:
+        start, end: the quote is `report.text[start:end]`; for a composed form it covers the whole coordination.
+        section, sentence: normalised section name, index into `Report.sentences`.
+        context: qualifiers, see `pmsi_chain.reading.context.FLAGS`.
+        origin: "dictionary" (equals a label, note or lexicon term), "window" (to be matched by meaning) or
+            "composed" (a coordination spelled out: « insuffisance rénale et cardiaque » → insuffisance cardiaque).
+        codes: candidate CIM-10 codes of a dictionary hit, stored form, best first; () otherwise.
+        term: folded words that stand for the mention, to search with.
+        key: stems of the term without stop words, the form under which equal mentions are joined.
+    """
+
+    start: int
+    end: int
+    section: str
+    sentence: int
+    context: frozenset[str]
+    origin: Origin
+    codes: tuple[str, ...]
+    term: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabValue:
+    """A measured value: a fact, never a code by itself.
+
+    Attributes:
+        name: normalised analyte ("kaliemie", "natremie", "hemoglobine", "albumine", "imc", "spo2", "glasgow"…).
+        value, unit: as printed; unit "" when none is printed.
+        start, end: from the analyte's name to the last sign of the value, unit and range.
+        low, high: reference bounds as printed beside the value; None when that side is not printed.
+        flag: "low", "high" or "normal"; None when neither a printed nor a usual range applies.
+        flag_source: "printed" (range beside the value) or "usual" (adult range of the knowledge file); None as flag.
+    """
+
+    name: str
+    value: float
+    unit: str
+    start: int
+    end: int
+    section: str
+    low: float | None = None
+    high: float | None = None
+    flag: Flag | None = None
+    flag_source: Literal["printed", "usual"] | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as read.
+
+    Attributes:
+        text: as given; every offset points into it.
+        sections, sentences: in order, without holes between sections.
+        mentions: in order of start, then of end.
+        values: laboratory and clinical values, in order.
+        instructions: spans of sentences addressed to a machine; no mention is read from them.
+    """
+
+    text: str
+    sections: tuple[Section, ...]
+    sentences: tuple[Sentence, ...]
+    mentions: tuple[Mention, ...]
+    values: tuple[LabValue, ...]
+    instructions: tuple[tuple[int, int], ...] = ()
+    contexts: ContextMap = field(default_factory=ContextMap, repr=False)
+
+    def section_at(self, position: int) -> str:
+        """Normalised name of the section that holds a character offset; "autre" outside the text."""
+        index = bisect_right(self._section_starts, position) - 1
+        if index < 0 or position >= self.sections[index].end:
+            return "autre"
+        return self.sections[index].name
+
+    def sentence_at(self, position: int) -> int | None:
+        """Index of the sentence that holds a character offset, None between sentences."""
+        index = bisect_right(self._sentence_starts, position) - 1
+        if index < 0 or position >= self.sentences[index].end:
+            return None
+        return index
+
+    def context_at(self, start: int, end: int) -> frozenset[str]:
+        """Qualifiers of the span [start, end), whatever it is; cues inside the span do not qualify it."""
+        return self.contexts.at(start, end)
+
+    @cached_property
+    def forms(self) -> Mapping[str, tuple[Mention, ...]]:
+        """Mentions by `key`: the distinct forms to look up, each with its places in order."""
+        places: dict[str, list[Mention]] = {}
+        for mention in self.mentions:
+            places.setdefault(mention.key, []).append(mention)
+        return {key: tuple(found) for key, found in places.items()}
+
+    @cached_property
+    def _section_starts(self) -> list[int]:
+        return [section.start for section in self.sections]
+
+    @cached_property
+    def _sentence_starts(self) -> list[int]:
+        return [sentence.start for sentence in self.sentences]

@@ -1,0 +1,23 @@
+"""The small word classes that reading needs (`knowledge/reading_words.csv`)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+
+@lru_cache(maxsize=1)
+def word_classes() -> Mapping[str, frozenset[str]]:
+    """Class → folded words.
+
+    terminator: ends the reach of a cue; verb: a finite verb, which no term of a nomenclature holds;
+    generic: never the first or last word of a mention; kin, kin_state: relatives, and what is said of them;
+    determiner: begins a new statement after a comma; current: takes a date without making it history.
+    """
+    source = files("pmsi_chain").joinpath("knowledge", "reading_words.csv").read_text(encoding="utf-8")
+    classes: dict[str, set[str]] = {}
+    for row in csv.DictReader(source.splitlines(), delimiter=";"):
+        classes.setdefault(row["kind"], set()).add(row["word"])
+    return {kind: frozenset(words) for kind, words in classes.items()}
