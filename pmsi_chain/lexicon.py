@@ -5,8 +5,10 @@ The data is `knowledge/lexicon.csv` (`;`-separated, UTF-8): `term;expansion;kind
 | kind | matched | example |
 |---|---|---|
 | `abbreviation` | from three letters on: in any case; up to two: in capitals, or in a short query | HTA, FA |
+| `capitals` | in capitals, or in a short query: in lower case its letters are a French word | IRA, AIT |
 | `cased` | as written only, never inside a passage in capitals: its letters are a French word | LES, K |
-| `shortening` | any case, with its full stop; up to three letters: in a short query, or full stop | abl., cœlio |
+| `shortening` | any case, with its full stop; up to three letters: in a short query, or full stop | cœlio |
+| | written with a full stop in the file: nowhere without one, where it is another word | implant., inf. |
 | `synonym`, `lay` | any case, singular or plural | escarre, crise cardiaque |
 
 `senses` is empty, or lists every reading of an ambiguous term, the default first, each with the words that
@@ -30,7 +32,7 @@ from pmsi_chain.errors import SourceFileError
 from pmsi_chain.text import fold, stem
 
 COLUMNS = ("term", "expansion", "kind", "senses", "note")
-KINDS = frozenset({"abbreviation", "cased", "shortening", "synonym", "lay"})
+KINDS = frozenset({"abbreviation", "capitals", "cased", "shortening", "synonym", "lay"})
 
 #: A text up to this length without a line break is taken for a query, where nobody writes capitals.
 QUERY_CHARS = 80
@@ -46,7 +48,7 @@ _WORD = re.compile(
     rf"|(?:[^\W_][{_MARKS}]*)+|\+|(?<=[Ss][Tt])-(?![^\W_])"
 )
 #: What may stand between two words of one term.
-_GAP = re.compile(r"(?:[ \t\r\n\u00a0\u202f]{0,3}|[ ]?['’ʼ`´\-‐‑–./][ ]?)\Z")
+_GAP = re.compile(r"(?:\s{0,3}|[ ]?['’ʼ`´\-‐‑–./][ ]?)\Z")
 _PREFIX = re.compile(r"[-‐‑](?=[^\W\d_])")
 _SENSE = re.compile(r"([^()|]+?)\s*(?:\(([^()|]+)\))?")
 
@@ -282,7 +284,7 @@ def _matches_at(pattern: _Pattern, text: str, words: list[_Word], index: int, is
     if len(here) < count or any(w.key != key for w, key in zip(here, pattern.keys, strict=True)):
         return False
     for left, right in pairwise(here):
-        if right.start > left.end and not _GAP.match(text[left.end : right.start]):
+        if right.start - left.end > 3 or (pattern.entry and not _GAP.match(text, left.end, right.start)):
             return False
     if pattern.entry is None:
         return True
@@ -297,8 +299,12 @@ def _matches_at(pattern: _Pattern, text: str, words: list[_Word], index: int, is
         written = tuple(w.written.replace(".", "") for w in here)
         return written == pattern.written and not _in_capitals(words, index, count)
     if kind == "shortening":
+        if pattern.entry.term.endswith("."):
+            return text.startswith(".", here[-1].end)
         return pattern.n_letters > 3 or is_query or _has_full_stop(text, here[-1].end)
-    return pattern.n_letters > 2 or is_query or all(w.written.isupper() or not w.written.isalpha() for w in here)
+    if kind == "abbreviation" and pattern.n_letters > 2:
+        return True
+    return all(w.written.isupper() or (is_query and w.written.islower()) or not w.written.isalpha() for w in here)
 
 
 def _has_full_stop(text: str, end: int) -> bool:
