@@ -1,7 +1,8 @@
 """Negation, hypothesis, family, history, planned, resolved: cues and how far each reaches.
 
 The cues are data (`knowledge/reading_cues.csv`): words, flag, side (before or after what it qualifies), reach.
-A cue qualifies a span when its reach covers at least half of it and the cue stands outside the span: the label
+A cue qualifies a span when its reach covers the span's first word, the head of a French group, or half of the span,
+and the cue stands outside it: the label
 « diverticulose sans perforation ni abcès » is not negated by its own words.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 from pmsi_chain.reading.tokens import Token
 from pmsi_chain.reading.words import word_classes
@@ -86,6 +88,11 @@ _NO_FIELD = frozenset(
         "neg",
     ]
 )
+_POSSESSIVES = frozenset({"son", "sa", "ses", "leur", "leurs"})
+_STOPPED_BY_POSSESSION = frozenset({"negated", "hypothesis", "planned"})
+_DEFINITE = frozenset({"la", "ce", "cet", "cette", "ces", "son", "sa", "ses"})
+_SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
+_PROBLEM_WORDS = frozenset("diagnostic diagnostics hypothese hypotheses etiologie etiologies cause causes".split())
 _NEAR_WORDS = 5
 _LIST_WORDS = 7
 
@@ -134,7 +141,7 @@ class ContextMap:
         found = {
             scope.flag
             for scope in self.scopes[index]
-            if 2 * (min(end, scope.end) - max(start, scope.start)) >= end - start
+            if (scope.start <= start < scope.end or 2 * (min(end, scope.end) - max(start, scope.start)) >= end - start)
             and (scope.cue_end <= start or scope.cue_start >= end)
         }
         return flags | found if found else flags
@@ -161,7 +168,10 @@ def _bare(word: str) -> str:
     """A word without its feminine and plural endings, and one form for « de, d', du, des »."""
     if word in _DE:
         return "de"
-    return word.rstrip("es") if len(word) > 4 and not word.endswith("'") else word
+    if len(word) <= 4 or word.endswith("'"):
+        return word
+    bare = word.rstrip("es")
+    return bare[:-1] if bare.endswith(("ll", "nn", "tt")) and len(bare) > 4 else bare
 
 
 def admission_year(text: str) -> int | None:
@@ -173,9 +183,10 @@ def admission_year(text: str) -> int | None:
 class ClauseReader:
     """Finds the scopes of one sentence."""
 
-    def __init__(self, tokens: Sequence[Token], year: int | None) -> None:
+    def __init__(self, tokens: Sequence[Token], year: int | None, section: str = "") -> None:
         self._tokens = tokens
         self._year = year
+        self._section = section
         classes = word_classes()
         self._terminators = classes["terminator"] | classes["scope_end"]
         self._verbs = classes["verb"]
@@ -187,7 +198,8 @@ class ClauseReader:
         for index, token in enumerate(tokens):
             if token.elided:
                 stream.append((_bare(token.elided), index, True))
-            stream.append((_bare(token.word), index, False))
+            if token.word not in classes["adverb"]:  # « élimine formellement », « a été clairement écartée »
+                stream.append((_bare(token.word), index, False))
         self._stream = stream
 
     def scopes(self) -> list[Scope]:
@@ -247,7 +259,15 @@ class ClauseReader:
         for flag, reach in {(cue.flag, cue.reach) for cue in cues if cue.side == side} or {
             (c.flag, "list") for c in cues
         }:
-            span = self._forward(after, reach) if side == "before" else self._backward(first, reach)
+            if reach == "opening":
+                if not self._opens_segment(first, after):
+                    continue  # « plus de dyspnée » at the start of a statement, not « plus de dix épisodes »
+                reach = "list"
+            if reach == "past" and self._section != "antecedents":
+                continue  # « cataracte opérée » may be this very stay
+            if flag == "history" and side == "after" and self._is_current(first):
+                continue
+            span = self._forward(after, reach, flag) if side == "before" else self._backward(first, reach)
             if span is not None:
                 i, j = span
                 scopes.append(Scope(flag, tokens[i].start, tokens[j].end, cue_start, cue_end))
@@ -259,6 +279,8 @@ class ClauseReader:
     def _side(self, first: int, after: int, stream_position: int) -> str:
         """Which side a cue that works on both (« possible », « ancien », « élimine ») speaks of here."""
         tokens = self._tokens
+        if after < len(tokens) and ":" in tokens[after].gap and first and tokens[first - 1].word in _PROBLEM_WORDS:
+            return "before"  # « diagnostic éliminé : … »
         if after < len(tokens) and not _STRONG.search(tokens[after].gap) and "," not in tokens[after].gap:
             following = self._stream[stream_position][0] if stream_position < len(self._stream) else ""
             if following in {"un", "une", "le", "la", "les", "l'", "de", "toute", "tout"}:
@@ -277,7 +299,21 @@ class ClauseReader:
     def _ends_clause(self, index: int) -> bool:
         return _STRONG.search(self._tokens[index].gap) is not None
 
-    def _forward(self, first: int, reach: str) -> tuple[int, int] | None:
+    def _opens_segment(self, first: int, after: int) -> bool:
+        if after >= len(self._tokens) or self._tokens[after].is_number:
+            return False
+        return first == 0 or self._ends_clause(first) or any(sign in self._tokens[first].gap for sign in ",(")
+
+    def _is_current(self, cue: int) -> bool:
+        """« diagnostiqué il y a dix ans », « HTA connue depuis 2010 »: it began then and lasts."""
+        for index in range(cue - 1, max(-1, cue - 9), -1):
+            if self._tokens[index].word in self._current:
+                return True
+            if self._ends_clause(index) or "," in self._tokens[index].gap:
+                return False
+        return False
+
+    def _forward(self, first: int, reach: str, flag: str = "") -> tuple[int, int] | None:
         """Tokens qualified by a cue that ends just before `first`."""
         tokens = self._tokens
         last = None
@@ -292,10 +328,12 @@ class ClauseReader:
                 break
             if index == first and re.search(r"[;!?|]|\.(?=\s|$)", gap):
                 break
+            if flag in _STOPPED_BY_POSSESSION and token.word in _POSSESSIVES:
+                break  # « risque de décompensation de sa cirrhose »: the cirrhosis is there
             depth += gap.count("(") - gap.count(")")
             if depth < 0:
                 break
-            if token.word in self._terminators and content:
+            if content and (token.word in self._terminators or self._opens_another(index)):
                 break
             if index == first and reach == "list" and token.word in self._verbs and token.word != "a":
                 return None  # « ces antécédents ont compliqué … » speaks of no disease
@@ -306,13 +344,13 @@ class ClauseReader:
                     break
                 if token.word == "pour" and content:
                     break
-                if index > first and "," in gap and not self._goes_on(index, reach, comma=True):
+                if index > first and "," in gap and not self._goes_on(index, reach, flag, comma=True):
                     break
                 if (
                     index > first
                     and token.word == "et"
                     and content
-                    and not self._goes_on(index + 1, reach, comma=False)
+                    and not self._goes_on(index + 1, reach, flag, comma=False)
                 ):
                     break
                 if content >= limit:
@@ -323,7 +361,17 @@ class ClauseReader:
             index += 1
         return None if last is None else (first, last)
 
-    def _goes_on(self, index: int, reach: str, *, comma: bool) -> bool:
+    def _opens_another(self, index: int) -> bool:
+        """« associée à un ictère », « à la chute », « à cette syncope »: what follows is another matter."""
+        token = self._tokens[index]
+        following = self._tokens[index + 1] if index + 1 < len(self._tokens) else None
+        if following is None:
+            return False
+        if _bare(token.word) == "associ":
+            return following.word in {"a", "au", "aux"}
+        return token.word == "a" and (following.word in _DEFINITE or following.elided == "l'")
+
+    def _goes_on(self, index: int, reach: str, flag: str, *, comma: bool) -> bool:
         """Does what follows a comma or « et » belong to the same enumeration?"""
         tokens = self._tokens
         if index >= len(tokens):
@@ -333,19 +381,19 @@ class ClauseReader:
         if head in {"ni", "ou", "de", "d'", "du"}:
             return True
         if head in {"et", "sans", "non", "voire", "avec"}:
-            return head in {"voire"} or (head == "et" and self._goes_on(index + 1, reach, comma=False))
+            return head in {"voire"} or (head == "et" and self._goes_on(index + 1, reach, flag, comma=False))
         if token.word in self._terminators or token.word in self._verbs:
             return False
         if head in self._determiners and not (reach == "list" and head in {"un", "une", "des"} and not comma):
             return False
         if reach == "clause":
             return not self._has_verb(index)
-        if token.is_number or self._has_verb(index):
+        if self._has_verb(index):
             return False
-        size, joined = self._segment(index)
-        if size > _LIST_WORDS:
+        size, joined, has_number = self._segment(index)
+        if size > _LIST_WORDS or has_number:
             return False
-        return joined or (reach == "list") or not comma
+        return joined or flag == "history" or not comma
 
     def _has_verb(self, index: int) -> bool:
         for k in range(index, len(self._tokens)):
@@ -356,21 +404,22 @@ class ClauseReader:
                 return True
         return False
 
-    def _segment(self, index: int) -> tuple[int, bool]:
-        """(words up to the next comma, is the enumeration closed by « ni » or « ou » later in the clause?)."""
-        size, joined, in_first = 0, False, True
+    def _segment(self, index: int) -> tuple[int, bool, bool]:
+        """(words up to the next comma, is the enumeration closed by a conjunction later?, number in that item?)."""
+        size, joined, in_first, has_number = 0, False, True, False
         for k in range(index, len(self._tokens)):
             token = self._tokens[k]
             if k > index and self._ends_clause(k):
                 break
             if k > index and "," in token.gap:
                 in_first = False
-            if token.word in {"ni", "ou"}:
+            if token.word in _CONJUNCTIONS:
                 joined = True
+            has_number = has_number or (in_first and token.is_number)
             if token.word in self._terminators or token.word in self._verbs:
                 break
             size += in_first
-        return size, joined
+        return size, joined, has_number
 
     def _backward(self, cue: int, reach: str) -> tuple[int, int] | None:
         """Tokens qualified by a cue whose first word is `cue`."""
@@ -384,14 +433,14 @@ class ClauseReader:
         first = None
         content = 0
         crossed = False
-        limit = _NEAR_WORDS if reach == "near" else 10_000
+        limit = _NEAR_WORDS if reach in {"near", "past"} else 10_000
         while index >= 0:
             token = tokens[index]
             if token.word in self._terminators or (token.word in self._verbs and token.word != "a"):
                 break
             if token.word == "avec" and reach != "sentence":
                 break
-            if token.word in _CONJUNCTIONS and reach == "near":
+            if token.word in _CONJUNCTIONS and reach in {"near", "past"}:
                 break
             crossed = crossed or token.word in _CONJUNCTIONS
             if not token.is_stop:
@@ -434,15 +483,24 @@ class ClauseReader:
                 start = index - 4
             if start is None or start == 0:
                 continue
-            near = {t.word for t in tokens[max(0, start - 3) : start + 1]}
-            if near & self._current:
+            if tokens[start].word in self._current or self._is_current(start):
                 continue
             span = self._backward(start, "near")
-            if span is not None:
-                scopes.append(
-                    Scope("history", tokens[span[0]].start, tokens[span[1]].end, tokens[start].start, token.end)
-                )
+            spans = [span] if span is not None else []
+            if index + 1 < len(tokens) and tokens[index + 1].word == "avec" and not self._ends_clause(index + 1):
+                spans.append((index + 1, self._segment_end(index + 1)))  # « AVP en 1990 avec fracture du bassin »
+            for i, j in spans:
+                scopes.append(Scope("history", tokens[i].start, tokens[j].end, tokens[start].start, token.end))
         return scopes
+
+    def _segment_end(self, first: int) -> int:
+        """Last token before the next comma or strong sign."""
+        last = first
+        while (
+            last + 1 < len(self._tokens) and not self._ends_clause(last + 1) and "," not in self._tokens[last + 1].gap
+        ):
+            last += 1
+        return last
 
     def _backward_from(self, last: int) -> tuple[int, int] | None:
         return self._backward(last + 1, "near") if last >= 0 else None
@@ -463,9 +521,12 @@ class ClauseReader:
             if "(" in token.gap and (following is None or ")" in gap):
                 span = self._backward_from(index - 1)
             elif following is not None and (
-                ":" in gap or "=" in gap or "(" in gap
+                any(sign in t.gap for t in tokens[index + 1 : index + 3] for sign in ":=(")
                 or any(t.word in self._kin_state for t in tokens[index + 1 : index + 4])
-            ):  # fmt: skip
+                or any(
+                    a.word in {"a", "ont"} and b.word in _SUFFERED for a, b in pairwise(tokens[index + 1 : index + 5])
+                )
+            ):
                 span = self._kin_reach(index + 1)
             else:
                 span = None

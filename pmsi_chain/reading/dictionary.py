@@ -99,7 +99,9 @@ def _keys(entry: Cim10Entry) -> set[tuple[str, ...]]:
         if _REST.match(label):
             continue
         bare = _TAIL.sub("", _BRACKETS.sub("", label))
-        for form in {label, _BRACKETS.sub("", label), bare, _TAIL.sub("", label)}:
+        pair = bare.split(" et ")
+        halves = pair if len(pair) == 2 and all(len(index_terms(half)) == 1 for half in pair) else []
+        for form in {label, _BRACKETS.sub("", label), bare, _TAIL.sub("", label), *halves}:
             key = tuple(index_terms(form))
             if 0 < len(key) <= _MAX_WORDS and (len(key) > 1 or (len(key[0]) > 3 and key[0] not in too_general)):
                 keys.add(key)
@@ -119,4 +121,4 @@ def _codable_below(edition: Cim10Edition, code: str) -> list[str]:
             pending.extend(edition.children(child))
         else:
             found.append(child)
-    return sorted(found, key=lambda c: (not c.endswith("9"), c))
+    return sorted(found, key=lambda c: (c[3:4] != "9", not c.endswith("9"), c))

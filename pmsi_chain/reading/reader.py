@@ -166,7 +166,7 @@ def _contexts(
         if section.family:
             flags.add("family")
         base.append(frozenset(flags))
-        reader = ClauseReader(tokens, year)
+        reader = ClauseReader(tokens, year, section.name)
         found = reader.scopes()
         tail = text[tokens[-1].end : sentence.end] if tokens else ""
         question = reader.question_at_end(tail)

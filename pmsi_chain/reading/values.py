@@ -25,14 +25,14 @@ _UNIT = (
 )
 _FILLER = (
     r"(?:[\s:=|*_~()\t]|(?:serique|plasmatique|sanguine?|arteriel(?:le)?|totale?|corrigee?|initiale?(?:ment)?|minimale?|"
-    r"maximale?|a l'entree|a l'admission|a l'arrivee|de controle|de sortie|en air ambiant|aa|mesuree?|calculee?|estimee?|"
-    r"severe|moderee?|profonde?|basse?|elevee?|effondree?|chutee?|"
+    r"maximale?|a l'entree|a l'admission|a l'arrivee|de controle|de sortie|en air ambiant|aa|mesuree?|calculee?|"
+    r"estimee?|severe|moderee?|profonde?|basse?|elevee?|effondree?|chutee?|"
     r"est|etait|etaient|sont|a|aux?|de|d'|du|le|la|environ|soit|dosee?|evaluee?|cotee?|score|en|oxygene|"
     r"ckd-epi|ckd epi|mdrd|selon)\b)"
 )
 _RANGE = re.compile(
-    rf"[\s*_]*[|(\[{{,;]?[\s*_]*(?:(?:valeurs?|vals?\.?|intervalle|plage)\s*)?(?:normales?|normes?|usuelles?|de reference|"
-    rf"reference|ref\.?|attendue?s?|n\b|vn\b|vr\b|nl\b)?\s*[:=]?\s*"
+    rf"[\s*_]*[|(\[{{,;]?[\s*_]*(?:(?:valeurs?|vals?\.?|intervalle|plage)\s*)?(?:normales?|normes?|usuelles?|"
+    rf"de reference|reference|ref\.?|attendue?s?|n\b|vn\b|vr\b|nl\b)?\s*[:=]?\s*"
     rf"(?:(?P<sign><=?|>=?|≤|≥|inf(?:erieure?)? a|sup(?:erieure?)? a|moins de|plus de)\s*(?P<bound>{_NUMBER})"
     rf"|(?:entre\s*)?(?P<low>{_NUMBER})\s*(?:-|–|a|et|/)\s*(?P<high>{_NUMBER}))\s*(?:{_UNIT})?\s*[)\]|]?"
 )

@@ -148,7 +148,12 @@ def _composed(tokens: Sequence[Token]) -> Iterator[Window]:
 
 def _after_conjunction(tokens: Sequence[Token], conjunction: int) -> Iterator[Window]:
     after = conjunction + 1
-    if after >= len(tokens) or _HARD_SIGN.search(tokens[after].gap) or _HARD_SIGN.search(tokens[conjunction].gap):
+    if (
+        after >= len(tokens)
+        or "," in tokens[conjunction].gap
+        or _HARD_SIGN.search(tokens[after].gap)
+        or _HARD_SIGN.search(tokens[conjunction].gap)
+    ):
         return
     items = _items_before(tokens, conjunction)
     if _is_adjective(tokens[after]):
@@ -242,4 +247,3 @@ def _complements(tokens: Sequence[Token], conjunction: int, after: int) -> Itera
     for head in _head_before(tokens, opening):
         for last in ends:
             yield Window(head, last, ((head, opening - 1), (after, last)))
-        break
