@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -63,6 +63,8 @@ class CcamEdition:
         version: "starter-2026" for the embedded one, else the year installed.
         valid_from, valid_to, sha256, origin, licence: as for `Cim10Edition`.
         complete: False for the embedded starter, which holds a part of the CCAM.
+        modifiers: letters and digits of modifiers with their label, when installed.
+        fingerprint: changes whenever the codes or what completes them change.
     """
 
     nomenclature = "ccam"
@@ -78,6 +80,8 @@ class CcamEdition:
         origin: str = "",
         licence: str = "",
         complete: bool = True,
+        modifiers: Mapping[str, str] | None = None,
+        fingerprint: str = "",
     ) -> None:
         self.version = version
         self.valid_from = valid_from
@@ -86,6 +90,8 @@ class CcamEdition:
         self.origin = origin
         self.licence = licence
         self.complete = complete
+        self.modifiers = dict(modifiers or {})
+        self.fingerprint = fingerprint or sha256
         self._entries = {entry.code: entry for entry in entries}
 
     def __contains__(self, code: object) -> bool:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.domain import ALLOWED_TYPES, Position, Sex
 from pmsi_chain.errors import CodeError, ForbiddenCodeError, UnknownCodeError
 from pmsi_chain.nomenclature import hierarchy
+from pmsi_chain.nomenclature.hierarchy import Mark
 from pmsi_chain.nomenclature.near import nearest_codes
 
 #: ATIH marks a deleted code in its label, with the year: « *** SU17 *** ».
@@ -39,7 +41,12 @@ class Cim10Entry:
         parent: the closest shorter code of the edition, None for a category.
         inclusion_notes, exclusion_notes: the code's own notes, when an edition with notes is installed.
         deleted: ATIH's marker stands in the label; deleted_year: its year.
-        cma_level: 2 to 4 when the CMA list is installed and holds the code; cma_exclusions: its list number.
+        block, block_label: the group of categories ("A00-A09"), when a hierarchy is installed.
+        cma_level: 2 to 4 when the CMA list is installed and holds the code; cma_exclusions, cma_root_exclusions: the
+            numbers of its exclusion lists (by DP, by group root), "" for none.
+        synonyms: expressions of the hospital's own thesaurus.
+        mark: "†" aetiology, "*" manifestation, "" neither; from ClaML when installed, else from the label and the
+            list of asterisk categories.
     """
 
     code: str
@@ -54,9 +61,13 @@ class Cim10Entry:
     exclusion_notes: tuple[str, ...] = ()
     deleted: bool = False
     deleted_year: int | None = None
+    block: str = ""
+    block_label: str = ""
     cma_level: int | None = None
-    cma_exclusions: str | None = None
+    cma_exclusions: str = ""
+    cma_root_exclusions: str = ""
     synonyms: tuple[str, ...] = ()
+    mark: Mark = ""
 
     @property
     def sex(self) -> Sex | None:
@@ -66,7 +77,12 @@ class Cim10Entry:
     @property
     def is_asterisk(self) -> bool:
         """Whether it is a manifestation (*): it needs its aetiology (†) coded before it."""
-        return self.category in hierarchy.ASTERISK_CATEGORIES
+        return self.mark == "*"
+
+    @property
+    def redirections(self) -> tuple[str, ...]:
+        """Codes and categories (stored form) that the exclusion notes send to, in their order."""
+        return tuple(dict.fromkeys(code for note in self.exclusion_notes for code in hierarchy.codes_in(note)))
 
     @property
     def asterisk_partners(self) -> tuple[str, ...]:
@@ -84,17 +100,20 @@ class Attachments:
     """What other official files add to an edition, keyed by stored code.
 
     Attributes:
-        notes: (inclusion notes, exclusion notes).
-        cma: (level 2–4, number of the exclusion list).
+        notes: [inclusion notes, exclusion notes].
+        cma: [level 2–4, exclusion list by DP, exclusion list by group root].
         synonyms: expressions of the hospital's own thesaurus.
+        blocks: [group of categories, its label]; marks: "†" or "*".
     """
 
-    notes: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
-    cma: Mapping[str, tuple[int, str]]
-    synonyms: Mapping[str, tuple[str, ...]]
+    notes: Mapping[str, Sequence[Sequence[str]]]
+    cma: Mapping[str, Sequence[Any]]
+    synonyms: Mapping[str, Sequence[str]]
+    blocks: Mapping[str, Sequence[str]]
+    marks: Mapping[str, Mark]
 
 
-NOTHING_ATTACHED = Attachments({}, {}, {})
+NOTHING_ATTACHED = Attachments({}, {}, {}, {}, {})
 
 
 class Cim10Edition:
@@ -103,7 +122,8 @@ class Cim10Edition:
     Attributes:
         version: "2025".
         valid_from, valid_to: first and last day in force; None: until a newer edition is installed.
-        sha256: of the source file(s); origin: where it came from, and licence.
+        sha256: of the source file(s); origin, licence: where it came from, under which terms.
+        fingerprint: changes whenever the codes or what completes them (notes, CMA, synonyms) change.
     """
 
     nomenclature = "cim10"
@@ -119,6 +139,7 @@ class Cim10Edition:
         origin: str = "",
         licence: str = "",
         attached: Attachments = NOTHING_ATTACHED,
+        fingerprint: str = "",
     ) -> None:
         self.version = version
         self.valid_from = valid_from
@@ -126,6 +147,7 @@ class Cim10Edition:
         self.sha256 = sha256
         self.origin = origin
         self.licence = licence
+        self.fingerprint = fingerprint or sha256
         self._rows = {row[0]: row for row in rows}
         self._attached = attached
         self._entries: dict[str, Cim10Entry] = {}
@@ -161,7 +183,8 @@ class Cim10Edition:
         code, type_mco, short_label, label = row
         marker = DELETED.search(label) or DELETED.search(short_label)
         inclusions, exclusions = self._attached.notes.get(code, ((), ()))
-        level, exclusion_list = self._attached.cma.get(code, (None, None))
+        level, exclusion_list, root_list = self._attached.cma.get(code, (None, "", ""))
+        block, block_label = self._attached.blocks.get(code, ("", ""))
         return Cim10Entry(
             code=code,
             display=cim10_display(code),
@@ -171,13 +194,17 @@ class Cim10Edition:
             chapter=hierarchy.chapter_of(code),
             category=code[:3],
             parent=self._parent(code),
-            inclusion_notes=inclusions,
-            exclusion_notes=exclusions,
+            inclusion_notes=tuple(inclusions),
+            exclusion_notes=tuple(exclusions),
             deleted=marker is not None,
             deleted_year=2000 + int(marker[1]) if marker else None,
             cma_level=level,
             cma_exclusions=exclusion_list,
-            synonyms=self._attached.synonyms.get(code, ()),
+            cma_root_exclusions=root_list,
+            block=block,
+            block_label=block_label,
+            synonyms=tuple(self._attached.synonyms.get(code, ())),
+            mark=self._attached.marks.get(code) or hierarchy.mark_of(code, label),
         )
 
     def _parent(self, code: str) -> str | None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Final
+from typing import Final, Literal
 
 from pmsi_chain.domain import Sex
+
+Mark = Literal["†", "*", ""]
 
 #: (first category, last category, chapter, short French title in the project's words); CIM-10 FR, volume 1.
 CHAPTERS: Final[tuple[tuple[str, str, str, str], ...]] = (
@@ -43,7 +45,7 @@ ASTERISK_CATEGORIES: Final = frozenset(
     "D63 D77 E35 E90 F00 F02 G01 G02 G05 G07 G13 G22 G26 G32 G46 G53 G55 G59 G63 G73 G94 G99 "
     "H03 H06 H13 H19 H22 H28 H32 H36 H42 H45 H48 H58 H62 H67 H75 H82 H94 I32 I39 I41 I43 I52 I68 I79 I98 "
     "J17 J91 J99 K23 K67 K77 K87 K93 L14 L45 L54 L62 L86 L99 M01 M03 M07 M09 M14 M36 M49 M63 M68 M73 M82 M90 "
-    "N08 N16 N22 N29 N33 N37 N51 N74 N77 P75".split()
+    "N08 N16 N22 N29 N33 N37 N51 N74 N77 P75".split()  # noqa: SIM905 - one code a word reads better
 )
 
 #: Stored prefixes limited to one sex; CIM-10, volume 2 (OMS), lists of categories limited to one sex.
@@ -107,3 +109,19 @@ def partners(label: str) -> tuple[tuple[str, str], ...]:
 def is_external_cause(code: str) -> bool:
     """Whether the code is of chapter XX (V, W, X, Y)."""
     return code[:1] in {"V", "W", "X", "Y"}
+
+
+_NAMED = re.compile(r"[\[(]\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)")
+
+
+def codes_in(note: str) -> tuple[str, ...]:
+    """Codes and categories that a note names between brackets, stored form; of a range, its first end."""
+    return tuple(found.replace(".", "") for found in _NAMED.findall(note))
+
+
+def mark_of(code: str, label: str) -> Mark:
+    """Manifestation (*) by its category, aetiology (†) when the label names its manifestation."""
+    if code[:3] in ASTERISK_CATEGORIES:
+        return "*"
+    named = {mark for _, mark in partners(label)}
+    return "†" if "*" in named else "*" if "†" in named else ""

@@ -11,18 +11,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import platformdirs
 
 from pmsi_chain.errors import EditionError, SourceFileError
 from pmsi_chain.nomenclature import cache, embedded, starter
-from pmsi_chain.nomenclature.ccam import CcamEdition, CcamEntry
+from pmsi_chain.nomenclature.ccam import CcamEdition
+from pmsi_chain.nomenclature.ccam_data import entries_from_stored, with_attachments
 from pmsi_chain.nomenclature.cim10 import Attachments, Cim10Edition, Row
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows: one installs by hand there, no two at once
+    fcntl = None
 
 Nomenclature = Literal["cim10", "ccam"]
 _NAMES: dict[str, str] = {"cim10": "CIM-10 FR", "ccam": "CCAM"}
@@ -33,7 +42,7 @@ class Attachment:
     """A file that completes an edition (notes, CMA list, thesaurus, acts' notes…).
 
     Attributes:
-        kind: "notes", "cma", "thesaurus", "hierarchy", "activities", "extensions".
+        kind: "notes", "marks", "cma", "thesaurus", "hierarchy", "activities", "modifiers".
         file: data file under the store; sha256, origin: of the source.
     """
 
@@ -70,6 +79,12 @@ class EditionRecord:
     def is_embedded(self) -> bool:
         """Whether it comes with the package."""
         return not self.file
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the codes or what completes them change."""
+        parts = [self.sha256, *sorted(f"{item.kind}:{item.sha256}" for item in self.attachments)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def default_state_dir() -> Path:
@@ -117,8 +132,13 @@ def editions(nomenclature: Nomenclature, state_dir: Path | None = None) -> tuple
     """
     known = {record.version: record for record in embedded_records() if record.nomenclature == nomenclature}
     for record in installed_records(state_dir):
-        if record.nomenclature == nomenclature:
+        if record.nomenclature != nomenclature:
+            continue
+        embedded_one = known.get(record.version)
+        if record.file:
             known[record.version] = record
+        elif embedded_one:  # what completes an embedded edition; the edition itself comes from the package
+            known[record.version] = replace(embedded_one, attachments=record.attachments)
     ordered = sorted(known.values(), key=lambda record: (not _is_starter(record), record.valid_from, record.version))
     dated = []
     for record, newer in zip(ordered, [*ordered[1:], None], strict=True):
@@ -136,7 +156,8 @@ def select(
 ) -> EditionRecord:
     """The edition of that version, or the one in force on that day, or the newest.
 
-    The newest edition stays in force until a newer one is installed, so a day after it is coded with it.
+    The newest edition stays in force until a newer one is installed, so a day after it is coded with it. An edition
+    of the CCAM also holds the acts of earlier years, each with its dates: a day before the oldest one gets that one.
 
     Raises:
         EditionError: no such version, or that day is before the first edition.
@@ -155,6 +176,8 @@ def select(
     if on is None or _is_starter(available[-1]):
         return available[-1]
     in_force = [record for record in available if record.valid_from <= on and not _is_starter(record)]
+    if not in_force and nomenclature == "ccam":
+        return next(record for record in available if not _is_starter(record))
     if not in_force:
         raise EditionError(
             f"{name} : aucune édition en vigueur le {on:%d/%m/%Y} ; disponibles : {listed}. Installer l'édition de "
@@ -198,10 +221,13 @@ def _open_cim10(record: EditionRecord, folder: Path) -> Cim10Edition:
         origin=record.origin,
         licence=record.licence,
         attached=Attachments(
-            notes={code: (tuple(i), tuple(e)) for code, (i, e) in attached.get("notes", {}).items()},
-            cma={code: (int(level), str(number)) for code, (level, number) in attached.get("cma", {}).items()},
-            synonyms={code: tuple(found) for code, found in attached.get("thesaurus", {}).items()},
+            notes=attached.get("notes", {}),
+            cma=attached.get("cma", {}),
+            synonyms=attached.get("thesaurus", {}),
+            blocks=attached.get("hierarchy", {}),
+            marks=attached.get("marks", {}),
         ),
+        fingerprint=record.fingerprint,
     )
 
 
@@ -219,7 +245,11 @@ def _embedded_rows(folder: Path) -> list[Row]:
 
 @lru_cache(maxsize=4)
 def _open_ccam(record: EditionRecord, folder: Path) -> CcamEdition:
-    entries = starter.read_entries() if record.is_embedded else _ccam_entries(record, folder)
+    attached = {item.kind: _read_json(record, folder, item.file) for item in record.attachments}
+    if record.is_embedded:
+        entries = with_attachments(starter.read_entries(), attached)
+    else:
+        entries = with_attachments(entries_from_stored(_read_json(record, folder, record.file)), attached)
     return CcamEdition(
         entries,
         version=record.version,
@@ -229,15 +259,9 @@ def _open_ccam(record: EditionRecord, folder: Path) -> CcamEdition:
         origin=record.origin,
         licence=record.licence,
         complete=not record.is_embedded,
+        modifiers=attached.get("modifiers"),
+        fingerprint=record.fingerprint,
     )
-
-
-def _ccam_entries(record: EditionRecord, folder: Path) -> list[CcamEntry]:
-    from pmsi_chain.nomenclature.ccam_data import complete_entries
-
-    acts = _read_json(record, folder, record.file)
-    attached = {item.kind: _read_json(record, folder, item.file) for item in record.attachments}
-    return complete_entries(acts, attached)
 
 
 def _read_data(record: EditionRecord, folder: Path, name: str) -> bytes:
@@ -307,6 +331,21 @@ def commit(records: tuple[EditionRecord, ...], state_dir: Path | None = None) ->
     listed = [asdict(record) for record in records]
     content = json.dumps({"format": 1, "editions": listed}, ensure_ascii=False, indent=1, default=str)
     cache.write_atomically(store_dir(state_dir) / "editions.json", content.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def locked(state_dir: Path | None = None) -> Iterator[None]:
+    """Keep other processes from installing at the same time; reading goes on.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    folder = store_dir(state_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def put(name: str, content: bytes, state_dir: Path | None = None) -> str:
