@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ _ENT = re.compile(r"<ent(?P<flags>[a-z_ ]*)>(?P<words>.*?)</ent>", re.DOTALL)
 _LINES = Path(__file__).with_name("data").joinpath("reading_passages.txt").read_text(encoding="utf-8").splitlines()
 PASSAGES = [line for line in _LINES if line and not line.startswith("#")]
 #: Cues that only accents tell apart from other words keep their sense in capitals, these passages show it.
-_TYPINGS = {"as_written": str, "capitals": str.upper, "no_accents": strip_accents}
+_TYPINGS: dict[str, Callable[[str], str]] = {"as_written": str, "capitals": str.upper, "no_accents": strip_accents}
 
 
 def parse(annotated: str) -> tuple[str, list[tuple[int, int, frozenset[str]]]]:

@@ -92,7 +92,7 @@ _POSSESSIVES = frozenset({"son", "sa", "ses", "leur", "leurs"})
 _STOPPED_BY_POSSESSION = frozenset({"negated", "hypothesis", "planned"})
 _DEFINITE = frozenset({"la", "ce", "cet", "cette", "ces", "son", "sa", "ses"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
-_PROBLEM_WORDS = frozenset("diagnostic diagnostics hypothese hypotheses etiologie etiologies cause causes".split())
+_PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
 _NEAR_WORDS = 5
 _LIST_WORDS = 7
 

@@ -60,12 +60,20 @@ class TermDictionary:
         return len(self.codes)
 
     def codes_of(self, term: str) -> tuple[str, ...]:
-        """Candidate codes of a term, else of the longest known term in it; () when there is none."""
+        """Candidate codes of a term; failing that, those that all its parts share, or of a known term in most of it."""
         exact = self.codes.get(tuple(index_terms(term)))
         if exact is not None:
             return exact
-        found = list(self.matches(tokens_of(term)))
-        return max(found, key=lambda match: match[1] - match[0])[2] if found else ()
+        tokens = tokens_of(term)
+        content = {index for index, token in enumerate(tokens) if not token.is_stop}
+        found = [(content & set(range(i, j + 1)), codes) for i, j, codes in self.matches(tokens)]
+        if not found:
+            return ()
+        shared = set.intersection(*(set(codes) for _, codes in found))
+        if shared and set.union(*(covered for covered, _ in found)) == content:
+            return tuple(code for code in found[0][1] if code in shared)
+        covered, codes = max(found, key=lambda match: len(match[0]))
+        return codes if 3 * len(covered) >= 2 * len(content) else ()
 
     def matches(self, tokens: Sequence[Token]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """(first token, last token, codes) of every term among the tokens of a sentence, nested ones included."""
@@ -83,7 +91,7 @@ class TermDictionary:
 
 
 def _parts(gap: str) -> bool:
-    return any(sign in gap for sign in ".;:!?|•\n\t") or " - " in gap
+    return any(sign in gap for sign in ".;:!?|•\t") or " - " in gap
 
 
 def _add(found: dict[tuple[str, ...], list[str]], key: tuple[str, ...], codes: Iterable[str]) -> None:

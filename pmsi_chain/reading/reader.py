@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from pmsi_chain.reading.context import ClauseReader, ContextMap, Scope, admission_year
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 #: No condition is read from these: names, dates, addressees.
 _SILENT_SECTIONS = frozenset({"identite"})
-_PARTING_SIGNS = frozenset(".;:!?|•\n\t")
+_NAMES_A_CONDITION = re.compile(r"hypo|hyper|anem|thrombop|thrombocytose|leucop|neutrop|amaigr|perte|fievre|acidos")
 
 
 class Reader:
@@ -55,8 +57,8 @@ class Reader:
         starts = [token.start for token in tokens]
         by_sentence = [tokens[bisect_left(starts, s.start) : bisect_left(starts, s.end)] for s in sentences]
         contexts = _contexts(text, sections, sentences, by_sentence, admission_year(text) if year is None else year)
-        mentions = self._mentions(text, sentences, by_sentence, contexts, frozenset(instructions))
-        values: tuple[LabValue, ...] = find_values(text, sentences)
+        values = find_values(text, sentences)
+        mentions = self._mentions(text, sentences, by_sentence, contexts, frozenset(instructions), values)
         return Report(text, sections, sentences, mentions, values, instructions, contexts)
 
     def _mentions(
@@ -66,8 +68,10 @@ class Reader:
         by_sentence: Sequence[Sequence[Token]],
         contexts: ContextMap,
         silent: frozenset[tuple[int, int]],
+        values: Sequence[LabValue],
     ) -> tuple[Mention, ...]:
-        hits = self._lexicon.find(text)
+        measured = _measured(text, values)
+        hits = [hit for hit in self._lexicon.find(text) if hit[0] not in measured]
         hit_starts = [start for start, _, _ in hits]
         out: list[Mention] = []
         for index, (sentence, tokens) in enumerate(zip(sentences, by_sentence, strict=True)):
@@ -91,11 +95,21 @@ class Reader:
                     codes = self._dictionary.codes_of(expanded)
                     out.append(maker.of(Window(span[0], span[-1], ((span[0], span[-1]),)), "dictionary", codes))
             for window in find_windows(tokens, contexts.scopes[index]):
+                if tokens[window.first].start in measured:
+                    continue
                 if len(window.parts) == 1 and (window.first, window.last) in taken:
                     continue
-                out.append(maker.of(window, "window" if len(window.parts) == 1 else "composed", ()))
+                if len(window.parts) == 1:
+                    out.append(maker.of(window, "window", ()))
+                else:
+                    out.append(self._spelled_out(maker.of(window, "composed", ())))
         out.sort(key=lambda mention: (mention.start, mention.end, mention.origin))
         return tuple(out)
+
+    def _spelled_out(self, composed: Mention) -> Mention:
+        """A composed form in the lexicon's words: « métastases (hépatiques et) osseuses » is an abbreviation too."""
+        term = fold(self._lexicon.expand(composed.term))
+        return replace(composed, term=term, key=" ".join(index_terms(term)), codes=self._dictionary.codes_of(term))
 
 
 class _MentionMaker:
@@ -144,6 +158,16 @@ class _MentionMaker:
             words.append(f"{token.elided}{token.word}" if token.elided and index > first else token.word)
             index += 1
         return " ".join(words)
+
+
+def _measured(text: str, values: Sequence[LabValue]) -> frozenset[int]:
+    """Offsets inside values named by a substance: « K 3,1 mmol/L » is no condition, « anémie à 8 g/dL » is one."""
+    return frozenset(
+        offset
+        for value in values
+        if not _NAMES_A_CONDITION.match(fold(text[value.start : value.end]))
+        for offset in range(value.start, value.end)
+    )
 
 
 def _contexts(

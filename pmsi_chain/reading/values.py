@@ -99,15 +99,11 @@ def _values_of(passage: str, sentence: Sentence) -> Iterator[LabValue]:
             continue
         analyte = analytes[match["name"]]
         unit = (match["unit"] or "").translate(_UNIT_FORMS)
-        if (
-            len(match["name"]) <= 2
-            and not unit
-            and not re.search(r"[:=]", folded[match.end("name") : match.start("value")])
-        ):
-            continue  # « K 2 », « T 3 » alone tell nothing
         if unit in _DOSE_UNITS and unit not in analyte.usual:
             continue  # « calcium 1000 mg » is a prescription
         value = _number(match["value"])
+        if not unit and not _is_plausible(analyte, value, named_in_full=len(match["name"]) > 2):
+            continue  # « fièvre depuis 3 jours », « T 3 »
         low, high, end = _printed_range(folded, match.end())
         flag, source = _flag(analyte, value, unit, low, high)
         yield LabValue(
@@ -122,6 +118,22 @@ def _values_of(passage: str, sentence: Sentence) -> Iterator[LabValue]:
             flag=flag,
             flag_source=source,
         )
+
+
+def _usual_without_unit(analyte: Analyte, value: float) -> tuple[float | None, float | None] | None:
+    """The range of the unit left out, when the value leaves one choice only."""
+    if "*" in analyte.usual:
+        return analyte.usual["*"]
+    near = {
+        (lo, hi) for lo, hi in analyte.usual.values() if lo is not None and hi is not None and lo / 3 <= value <= 3 * hi
+    }
+    return near.pop() if len(near) == 1 else None
+
+
+def _is_plausible(analyte: Analyte, value: float, *, named_in_full: bool) -> bool:
+    """May a number without unit be this analyte's? Within a third and three times some usual range."""
+    bounded = [(low, high) for low, high in analyte.usual.values() if low is not None and high is not None]
+    return any(low / 3 <= value <= 3 * high for low, high in bounded) if bounded else named_in_full
 
 
 def _number(word: str) -> float:
@@ -150,7 +162,7 @@ def _flag(
 ) -> tuple[Flag | None, Literal["printed", "usual"] | None]:
     source: Literal["printed", "usual"] = "printed"
     if low is None and high is None:
-        usual = analyte.usual.get(unit) or (analyte.usual.get("*") if not unit else None)
+        usual = analyte.usual.get(unit) or (None if unit else _usual_without_unit(analyte, value))
         if usual is None or usual == (None, None):
             return None, None
         low, high = usual

@@ -18,10 +18,10 @@ from pmsi_chain.reading.words import word_classes
 MAX_CONTENT_WORDS = 8
 _MAX_HEAD_WORDS = 4
 _MAX_ADJECTIVES = 3
-_SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>+\n\t,/]|\s[-–—]\s")
-_HARD_SIGN = re.compile(r"[.;:!?|•→()\[\]{}=<>\n\t]|\s[-–—]\s")
+_SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>+\t,/]|\s[-–—]\s")
+_HARD_SIGN = re.compile(r"[.;:!?|•→()\[\]{}=<>\t]|\s[-–—]\s")
 _ADJECTIVE = re.compile(
-    r"(?:iques?|(?:[^t]|nt)ales?|aux|al|els?|elles?|aires?|eux|euses?|ien(?:ne)?s?|ifs?|ives?|oides?|eens?|eennes?|"
+    r"(?:iques?|aques?|oires?|ane(?:e?s?)|(?:[^t]|nt)ales?|aux|al|els?|elles?|aires?|eux|euses?|ien(?:ne)?s?|ifs?|ives?|oides?|eens?|eennes?|"
     r"genes?|pares?|ables?|ibles?|antes?|antiels?|ees?|es?e)$"
 )
 _NOT_ADJECTIVE = frozenset(
