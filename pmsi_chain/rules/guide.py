@@ -42,11 +42,13 @@ GUIDE_FILES = (
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """A part of the knowledge base: frozen, no unknown field, no coercion."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class CodeExpression(_Strict):
+class CodeExpression(StrictModel):
     """Codes that a rule speaks of, and what it says of them.
 
     Attributes:
@@ -71,7 +73,7 @@ class CodeExpression(_Strict):
         return value
 
 
-class GuideRule(_Strict):
+class GuideRule(StrictModel):
     """One rule of the Guide, of CIM-10 or of CCAM.
 
     Attributes:
@@ -121,14 +123,14 @@ class GuideRule(_Strict):
         return any(expression(item.expr).matches(code) for item in self.codes if not roles or item.role in roles)
 
 
-class _CodeGroup(_Strict):
+class _CodeGroup(StrictModel):
     role: Role
     expr: list[str] = Field(min_length=1)
     scope: Literal["each", "all"] = "each"
     centrality: Literal["subject", "example"] = "subject"
 
 
-class _RuleEntry(_Strict):
+class _RuleEntry(StrictModel):
     n: str
     kind: Kind
     text: str
@@ -153,7 +155,7 @@ class _RuleEntry(_Strict):
                 )
 
 
-class _Article(_Strict):
+class _Article(StrictModel):
     key: str
     title: str
     section: str | None = None
@@ -163,14 +165,14 @@ class _Article(_Strict):
     rule: list[_RuleEntry] = Field(min_length=1)
 
 
-class _Document(_Strict):
+class _Document(StrictModel):
     prefix: str
     guide: str
     edition: str
     chapter: str
 
 
-class _GuideFile(_Strict):
+class _GuideFile(StrictModel):
     document: _Document
     article: list[_Article] = Field(min_length=1)
 
