@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-ANALYSER_VERSION = "fr-1"
+ANALYSER_VERSION = "fr-2"
 
 _LIGATURES = str.maketrans(
     {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "ʼ": "'", "`": "'", "´": "'",
@@ -22,14 +22,23 @@ _ROMAN = {
     "ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12",
 }  # fmt: skip
 #: After one of these words a lone `i`, `v` or `x` is a numeral too (« type I », « facteur V »).
-_ROMAN_HEADS = frozenset("type stade grade facteur classe degre groupe".split())
+_ROMAN_HEADS = frozenset(["type", "stade", "grade", "facteur", "classe", "degre", "groupe"])
 _ROMAN_SINGLE = {"i": "1", "v": "5", "x": "10"}
 
-STOP_WORDS = frozenset(
-    "a au aux avec ce ces cet cette d dans de des du elle en est et eu il ils je l la le les leur leurs "
-    "lui ma mais me meme mes mon ne nos notre nous on ou par pas plus pour qu que qui sa se ses son sur "
-    "ta te tes toi ton tu un une vos votre vous c y ete etre avait etait sont ont ainsi lors suite".split()
-)
+# fmt: off
+STOP_WORDS = frozenset([
+    "a", "ainsi", "au", "aux", "avait", "avec", "ce", "ces", "cet", "cette", "dans", "de", "des", "du", "elle", "en",
+    "est", "et", "ete", "etait", "etre", "eu", "il", "ils", "je", "la", "le", "les", "leur", "leurs", "lors", "lui",
+    "ma", "mais", "me", "meme", "mes", "mon", "ne", "nos", "notre", "nous", "on", "ont", "ou", "par", "pas", "plus",
+    "pour", "qu", "que", "qui", "sa", "se", "ses", "son", "sont", "suite", "sur", "ta", "te", "tes", "toi", "ton",
+    "tu", "un", "une", "vos", "votre", "vous", "y",
+])
+#: After one of these words, or at the end, a lone « A » is a letter and not the preposition « à ».
+_LETTER_HEADS = frozenset([
+    "avitaminose", "coxsackie", "gangrene", "grade", "grippe", "groupe", "hemophilie", "hepatite", "hypervitaminose",
+    "influenza", "paratyphoide", "salmonella", "stade", "streptocoque", "type", "virale", "virus", "vitamine",
+])
+# fmt: on
 
 
 def fold(text: str) -> str:
@@ -103,10 +112,15 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
 
 
 def tokens(text: str) -> list[str]:
-    """Index terms: `words` without stop words, stemmed. Empty for a text without content.
+    """Index terms: `words` without stop words, stemmed; the letters of « hépatite A » and « vitamine D » are kept.
 
-    A text of stop words and single letters only keeps its words: a lone « D » or « Y » is then what is asked for.
+    A text of stop words only keeps its words: a lone « Y » is then what is asked for. Empty for a text without words.
     """
     every = words(text)
-    content = [_stem_cached(w) for w in every if w not in STOP_WORDS]
-    return content or [_stem_cached(w) for w in every]
+    last = len(every) - 1
+    content = [
+        _stem_cached(word)
+        for i, word in enumerate(every)
+        if word not in STOP_WORDS or (word == "a" and i and (i == last or every[i - 1] in _LETTER_HEADS))
+    ]
+    return content or [_stem_cached(word) for word in every]

@@ -1,0 +1,288 @@
+"""`pmsi-chain`: data on stdout, progress and messages on stderr, our errors as one line and exit status 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from pmsi_chain.errors import InputError, PmsiChainError, ReportError
+
+if TYPE_CHECKING:
+    from pmsi_chain.domain import Coding, Stay
+    from pmsi_chain.engine import RAGEngine
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Codage PMSI MCO assisté : un compte rendu entre, un codage CIM-10 et CCAM justifié sort.",
+)
+index_app = typer.Typer(no_args_is_help=True, help="Les index de recherche.")
+app.add_typer(index_app, name="index")
+
+out = Console(soft_wrap=False)
+err = Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Sortie JSON sur la sortie standard.")]
+
+
+def _progress(message: str) -> None:
+    err.print(message, style="dim", markup=False, highlight=False)
+
+
+def _engine() -> RAGEngine:
+    from pmsi_chain.engine import RAGEngine
+    from pmsi_chain.settings import Settings
+
+    return RAGEngine.from_settings(Settings(), progress=_progress)
+
+
+def read_report(source: str, max_chars: int) -> str:
+    """The report of a path or of standard input (`-`).
+
+    Raises:
+        ReportError: unreadable, empty, binary or too long; the message names the source, never its words.
+    """
+    name = "standard input" if source == "-" else source
+    try:
+        # One byte more than the longest UTF-8 text allowed: a larger file need not be read to be refused.
+        limit = 4 * max_chars + 1
+        if source == "-":
+            raw = sys.stdin.buffer.read(limit)
+        else:
+            with Path(source).open("rb") as file:
+                raw = file.read(limit)
+    except OSError as error:
+        raise ReportError(
+            f"{name} cannot be read ({error.strerror}): give the path of a text file, or - for standard input"
+        ) from None
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ["utf-16"]
+    elif b"\0" in raw[:8192] or raw[:5] in (b"%PDF-", b"{\\rtf") or raw[:2] == b"PK":
+        raise ReportError(f"{name} is a binary document: give plain text (export the report as .txt, UTF-8)")
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        check_report(text, max_chars, name)
+        return text
+    raise ReportError(f"{name} is no text in UTF-8, UTF-16 or Windows-1252: save the report as UTF-8")
+
+
+def check_report(text: str, max_chars: int, name: str = "the report") -> None:
+    """Refuse an empty or too long report.
+
+    Raises:
+        ReportError: says how many characters were given and how many are allowed.
+    """
+    if not text.strip():
+        raise ReportError(f"{name} is empty: give the text of a hospital report")
+    if len(text) > max_chars:
+        raise ReportError(
+            f"{name} has more than {max_chars:,} characters: give a shorter one, or raise PMSI_MAX_REPORT_CHARS"
+        )
+
+
+def _show(coding: Coding, stay: Stay, as_json: bool, html: Path | None) -> None:
+    from pmsi_chain.display import coding_table, html_page, print_json
+
+    if html is not None:
+        try:
+            html.write_text(html_page(coding, stay.text), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{html} cannot be written ({error.strerror}): give another --html path") from None
+        _progress(f"Page écrite : {html}")
+    if as_json:
+        print_json(out, coding.model_dump_json(indent=2))
+    elif html is None or out.is_terminal:
+        out.print(coding_table(coding))
+
+
+def _code(stay: Stay, as_json: bool, html: Path | None, llm: bool) -> None:
+    from pmsi_chain.chain import CodingChain
+    from pmsi_chain.settings import Settings
+
+    chain = CodingChain.from_settings(Settings(), llm=llm, progress=_progress)
+    _show(chain.invoke(stay), stay, as_json, html)
+
+
+@app.command()
+def demo(
+    as_json: JsonFlag = False,
+    html: Annotated[Path | None, typer.Option(help="Écrire aussi une page HTML.")] = None,
+) -> None:
+    """Coder le compte rendu fictif fourni avec le paquet."""
+    from pmsi_chain.domain import Stay
+
+    text = (files("pmsi_chain") / "knowledge" / "demo_report.txt").read_text(encoding="utf-8")
+    _code(Stay(text=text, sex="F", age=74, discharge_date=date(2026, 3, 8)), as_json, html, llm=False)
+
+
+@app.command()
+def code(
+    report: Annotated[str, typer.Argument(help="Fichier texte du compte rendu, ou - pour l'entrée standard.")],
+    as_json: JsonFlag = False,
+    html: Annotated[Path | None, typer.Option(help="Écrire aussi une page HTML.")] = None,
+    llm: Annotated[bool, typer.Option("--llm", help="Faire choisir le modèle de langage configuré.")] = False,
+    sex: Annotated[str | None, typer.Option(help="M ou F.")] = None,
+    age: Annotated[int | None, typer.Option(min=0, max=130, help="Âge en années révolues.")] = None,
+    discharge_date: Annotated[str | None, typer.Option(help="Date de sortie, AAAA-MM-JJ.")] = None,
+) -> None:
+    """Coder un compte rendu : DP, DR, DAS et actes, chacun avec sa preuve et sa règle."""
+    from pmsi_chain.domain import Stay
+    from pmsi_chain.settings import Settings
+
+    if sex not in (None, "M", "F"):
+        raise InputError(f"--sex {sex} was given: give M or F")
+    text = read_report(report, Settings().max_report_chars)
+    stay = Stay(text=text, sex="M" if sex == "M" else "F" if sex == "F" else None, age=age,
+                discharge_date=_date(discharge_date))  # fmt: skip
+    _code(stay, as_json, html, llm)
+
+
+def _date(given: str | None) -> date | None:
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError:
+        raise InputError(f"--discharge-date {given} was given: give a date as 2026-03-08") from None
+
+
+@app.command()
+def search(
+    query: str,
+    nomenclature: Annotated[str, typer.Option(help="cim10 ou ccam.")] = "cim10",
+    top_k: Annotated[int, typer.Option(min=1, help="Nombre de codes.")] = 10,
+    position: Annotated[str | None, typer.Option(help="dp, dr ou das : codes permis à cette place.")] = None,
+    version: Annotated[str | None, typer.Option(help="Édition, par exemple 2025.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Chercher les codes d'une expression clinique."""
+    from pmsi_chain.display import candidates_table, print_json
+
+    engine = _engine()
+    if nomenclature == "cim10":
+        found = engine.search_icd10(query, top_k, version, position)  # type: ignore[arg-type]  # checked inside
+    elif nomenclature == "ccam":
+        found = engine.search_ccam(query, top_k, version)
+    else:
+        raise InputError(f"--nomenclature {nomenclature} was given: give cim10 or ccam")
+    if as_json:
+        print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))
+    else:
+        out.print(candidates_table(found, nomenclature))
+
+
+@app.command()
+def rules(
+    code: str,
+    position: Annotated[str, typer.Option(help="dp, dr ou das ; ccam pour un acte.")] = "das",
+    as_json: JsonFlag = False,
+) -> None:
+    """Montrer ce que le Guide demande d'un code."""
+    from pmsi_chain.display import criteria_text, print_json
+    from pmsi_chain.checking import criteria_for
+
+    found = criteria_for(code, position)  # type: ignore[arg-type]  # checked inside
+    if as_json:
+        print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))
+    else:
+        out.print(criteria_text(found))
+
+
+@app.command()
+def check(
+    coding: Annotated[Path, typer.Argument(help="Codage en JSON : sortie de `code --json`, ou {dp, dr, das, acts}.")],
+    report: Annotated[Path | None, typer.Option(help="Compte rendu, pour vérifier aussi les preuves.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Contrôler un codage, le nôtre ou un autre, contre le Guide."""
+    from pmsi_chain.checking import check_coding, read_coding
+    from pmsi_chain.display import finding_line, print_json
+    from pmsi_chain.domain import Stay
+    from pmsi_chain.settings import Settings
+
+    stay = Stay(text=read_report(str(report), Settings().max_report_chars)) if report else None
+    findings = check_coding(read_coding(coding), stay)
+    if as_json:
+        print_json(out, json.dumps([f.model_dump() for f in findings], ensure_ascii=False, indent=2))
+    elif not findings:
+        out.print("Aucun constat.")
+    else:
+        for finding in findings:
+            out.print(finding_line(finding))
+
+
+@index_app.command("build")
+def index_build(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Refaire même s'il existe.")] = False,
+) -> None:
+    """Construire les index des éditions en vigueur."""
+    engine = _engine()
+    for nomenclature in ("cim10", "ccam"):
+        engine.index(nomenclature, rebuild=rebuild)  # type: ignore[arg-type]
+    index_info()
+
+
+@index_app.command("info")
+def index_info() -> None:
+    """Dire quels index existent et de quoi ils sont faits."""
+    from pmsi_chain.settings import Settings
+
+    root = Settings().state_dir / "indexes"
+    manifests = sorted(root.glob("*/manifest.json")) if root.is_dir() else []
+    if not manifests:
+        out.print(f"Aucun index dans {root}.", highlight=False, soft_wrap=True)
+    for path in manifests:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        size = sum(f.stat().st_size for f in path.parent.rglob("*") if f.is_file()) / 1e6
+        out.print(
+            f"{path.parent.name} : {manifest['n_chunks']} passages, encodeur {manifest['encoder']}, "
+            f"analyseur {manifest['analyser']}, {size:.0f} Mo",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="retrieval, evidence, coding ou speed.")],
+    data: Annotated[Path, typer.Option(help="Répertoire des jeux d'essai.")],
+    nomenclature: Annotated[str, typer.Option(help="Pour retrieval : cim10 ou ccam.")] = "cim10",
+    limit: Annotated[int | None, typer.Option(min=1, help="Seulement les premiers cas.")] = None,
+    stock: Annotated[bool, typer.Option("--stock", help="Ajouter le BM25Retriever de LangChain.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Pour coding : une page par compte rendu.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Mesurer sur des données publiques, avec effectifs et intervalles à 95 %."""
+    from pmsi_chain.evaluation.report import run_bench
+
+    kinds = ("retrieval", "evidence", "coding", "speed")
+    if what not in kinds:
+        raise InputError(f"bench {what} was given: give one of {', '.join(kinds)}")
+    run_bench(what, data, nomenclature, limit, stock, html, as_json, out, _progress)
+
+
+def main() -> Literal[0]:
+    """Entry point: our errors become one line on stderr and exit status 2."""
+    from pydantic import ValidationError
+
+    try:
+        app()
+    except PmsiChainError as error:
+        err.print(f"pmsi-chain: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except ValidationError as error:  # a setting of the environment, or a stay's field; inputs are hidden
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        err.print(f"pmsi-chain: {error.title}: {problems}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    return 0

@@ -1,0 +1,196 @@
+"""What a coder reads: a coding as a terminal table or as a self-contained HTML page, in French."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from pmsi_chain.codes import Cim10Code
+from pmsi_chain.domain import CodeCandidate, CodedAct, CodedDiagnosis, Coding, EligibilityCriteria, Evidence, Finding
+
+_QUOTE_WIDTH = 160
+_SEVERITIES = {"blocking": "Bloquant", "review": "À vérifier", "info": "Information"}
+
+
+def one_line(quote: str, width: int = _QUOTE_WIDTH) -> str:
+    """A quote on one line, cut with an ellipsis; the JSON output keeps it whole."""
+    flat = " ".join(quote.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def percent(probability: float) -> str:
+    """A probability as a French percentage."""
+    return f"{probability:.0%}".replace("%", " %")
+
+
+def _proof(evidence: Iterable[Evidence]) -> Text:
+    text = Text()
+    for number, item in enumerate(list(evidence)[:2]):
+        text.append("\n" if number else "")
+        text.append(f"« {one_line(item.quote)} »", style="italic")
+        text.append(f"  [{item.section or 'texte'}, car. {item.start}–{item.end}]", style="dim")
+    return text
+
+
+def _diagnosis_row(item: CodedDiagnosis) -> tuple[str, Text, Text, str]:
+    label = Text(item.label)
+    if item.reasons:
+        label.append("\n" + " ; ".join(item.reasons), style="dim")
+    proof = _proof(item.evidence)
+    proof.append(f"\n{item.rule_source} ({item.rule_id})", style="dim")
+    return item.display, label, proof, percent(item.confidence)
+
+
+def _act_row(item: CodedAct) -> tuple[str, Text, Text, str]:
+    label = Text(item.label)
+    stated = [f"activité {item.activity}" if item.activity else "", f"phase {item.phase}" if item.phase else "",
+              f"le {item.date}" if item.date else ""]  # fmt: skip
+    label.append("\n" + ", ".join(s for s in stated if s), style="dim")
+    if item.missing:
+        label.append("\nà compléter : " + ", ".join(item.missing), style="yellow")
+    proof = _proof(item.evidence)
+    proof.append(f"\n{item.rule_source} ({item.rule_id})", style="dim")
+    return item.code, label, proof, percent(item.confidence)
+
+
+def coding_table(coding: Coding) -> Group:
+    """DP, DR, DAS and acts with proof, rule and confidence; then findings, what to review, how it was made."""
+    table = Table(title="Proposition de codage PMSI MCO", expand=True, show_lines=True, title_justify="left")
+    for header, ratio in (("Position", 2), ("Code", 2), ("Libellé", 8), ("Preuve et règle", 12), ("Conf.", 2)):
+        table.add_column(header, ratio=ratio, no_wrap=header in ("Position", "Code", "Conf."), min_width=5)
+    for item in coding.diagnoses:
+        table.add_row(item.position.upper(), *_diagnosis_row(item), style="bold" if item.position == "dp" else "")
+    for act in coding.acts:
+        table.add_row("Acte", *_act_row(act))
+    parts: list[Table | Text] = [table] if table.row_count else [Text("Aucun code proposé.", style="bold")]
+    if coding.trace.dp_runner_up:
+        parts.append(Text(f"\nDP écarté : {coding.trace.dp_runner_up}", style="dim"))
+    if coding.findings:
+        parts.append(Text("\nConstats", style="bold"))
+        parts.extend(finding_line(finding) for finding in coding.findings)
+    if coding.to_review:
+        parts.append(Text("\nÀ revoir", style="bold"))
+        for item in coding.to_review:
+            line = Text(f"• {item.position.upper()} {item.display} {item.label} ({percent(item.probability)}) : ")
+            line.append(item.reason)
+            if item.evidence:
+                line.append(f"  « {one_line(item.evidence[0].quote, 80)} »", style="italic dim")
+            parts.append(line)
+    trace = coding.trace
+    made_by = "par règles" if trace.decided_by == "rules" else f"avec le modèle {trace.model}"
+    parts.append(
+        Text(
+            f"\nCIM-10 {trace.cim10_edition}, CCAM {trace.ccam_edition}, Guide méthodologique {trace.guide_edition} ; "
+            f"décidé {made_by} en {sum(trace.timings_s.values()):.2f} s. "
+            "Proposition à valider par un professionnel de l'information médicale.",
+            style="dim",
+        )
+    )
+    parts.extend(Text(f"Note : {note}", style="dim") for note in trace.notes)
+    return Group(*parts)
+
+
+def finding_line(finding: Finding) -> Text:
+    """A finding on one line: severity, message, rule."""
+    styles = {"blocking": "red", "review": "yellow", "info": "cyan"}
+    line = Text("• ")
+    line.append(f"[{_SEVERITIES[finding.severity]}] ", style=styles[finding.severity])
+    line.append(finding.message)
+    if finding.evidence:
+        line.append(f"  « {one_line(finding.evidence[0].quote, 80)} »", style="italic dim")
+    line.append(f"  — {finding.source} ({finding.rule_id})", style="dim")
+    return line
+
+
+def candidates_table(candidates: Iterable[CodeCandidate], nomenclature: str) -> Table:
+    """Search results: rank, code, label, score, and the rank in each leg."""
+    table = Table(expand=True)
+    for header in ("Rang", "Code", "Libellé", "Score", "BM25", "Vecteurs"):
+        table.add_column(header, justify="right" if header in ("Rang", "Score", "BM25", "Vecteurs") else "left")
+    for rank, found in enumerate(candidates, start=1):
+        display = Cim10Code(found.code).display if nomenclature == "cim10" else found.code
+        legs = [str(found.ranks.get(leg, "–")) for leg in ("bm25", "vector")]
+        table.add_row(str(rank), display, found.label, f"{found.similarity_score:.2f}", *legs)
+    return table
+
+
+def criteria_text(criteria: Iterable[EligibilityCriteria]) -> Group:
+    """The Guide's rules for a code, most specific first."""
+    parts: list[Text] = []
+    for rule in criteria:
+        text = Text(f"{rule.rule_id}", style="bold")
+        text.append(f"  {rule.guide_section}\n", style="dim not bold")
+        text.append(rule.criteria_text, style="not bold")
+        for title, sentences in (("Exclusions", rule.exclusion_rules), ("Hiérarchie", rule.hierarchization_rules)):
+            for sentence in sentences:
+                text.append(f"\n  {title} : {sentence}", style="not bold")
+        text.append("\n")
+        parts.append(text)
+    return Group(*parts) if parts else Group(Text("Aucune règle du Guide ne vise ce code."))
+
+
+def print_json(console: Console, payload: str) -> None:
+    """Print JSON as it is, without markup, wrapping or colours."""
+    console.print(payload, markup=False, highlight=False, soft_wrap=True)
+
+
+_PAGE = """<!doctype html>
+<html lang="fr"><head><meta charset="utf-8"><title>Proposition de codage</title>
+<style>
+body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1f24}}
+table{{border-collapse:collapse;width:100%}}
+th,td{{border:1px solid #d0d7de;padding:.5rem;vertical-align:top;text-align:left}}
+mark{{background:#fff3b0}}mark.dp{{background:#ffc9c9}}.dim{{color:#57606a;font-size:.85em}}
+pre{{white-space:pre-wrap;font:inherit;background:#f6f8fa;padding:1rem;border-radius:6px}}
+</style></head><body>
+<h1>Proposition de codage PMSI MCO</h1>
+<table><tr><th>Position</th><th>Code</th><th>Libellé</th><th>Preuve</th><th>Règle</th><th>Conf.</th></tr>{rows}</table>
+{findings}{review}
+<h2>Compte rendu</h2><pre>{report}</pre>
+<p class="dim">{footer}</p></body></html>"""
+
+
+def html_page(coding: Coding, text: str) -> str:
+    """A self-contained page: the coding and the report with its proofs highlighted. Holds the report's text."""
+    rows = []
+    for item in coding.diagnoses:
+        rows.append((item.position.upper(), item.display, item.label, item.evidence, item.rule_source, item.confidence))
+    for act in coding.acts:
+        rows.append(("Acte", act.code, act.label, act.evidence, act.rule_source, act.confidence))
+    cells = "".join(
+        f"<tr><td>{position}</td><td>{html.escape(code)}</td><td>{html.escape(label)}</td>"
+        f"<td>{'<br>'.join('« ' + html.escape(e.quote) + ' »' for e in evidence[:2])}</td>"
+        f"<td class='dim'>{html.escape(rule)}</td><td>{percent(confidence)}</td></tr>"
+        for position, code, label, evidence, rule, confidence in rows
+    )
+    findings = "".join(f"<li>{html.escape(finding_line(f).plain[2:])}</li>" for f in coding.findings)
+    review = "".join(
+        f"<li>{i.position.upper()} {html.escape(i.display)} {html.escape(i.label)} : {html.escape(i.reason)}</li>"
+        for i in coding.to_review
+    )
+    return _PAGE.format(
+        rows=cells,
+        findings=f"<h2>Constats</h2><ul>{findings}</ul>" if findings else "",
+        review=f"<h2>À revoir</h2><ul>{review}</ul>" if review else "",
+        report=_highlighted(coding, text),
+        footer=f"CIM-10 {coding.trace.cim10_edition}, CCAM {coding.trace.ccam_edition}. À valider par un professionnel "
+        "de l'information médicale.",
+    )
+
+
+def _highlighted(coding: Coding, text: str) -> str:
+    spans = [(e.start, e.end, d.display, d.position) for d in coding.diagnoses for e in d.evidence]
+    spans += [(e.start, e.end, a.code, "acte") for a in coding.acts for e in a.evidence]
+    out, position = [], 0
+    for start, end, code, kind in sorted(spans):
+        if start < position:
+            continue
+        out.append(html.escape(text[position:start]))
+        out.append(f'<mark class="{kind}" title="{html.escape(code)}">{html.escape(text[start:end])}</mark>')
+        position = end
+    out.append(html.escape(text[position:]))
+    return "".join(out)

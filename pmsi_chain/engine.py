@@ -1,0 +1,398 @@
+"""`RAGEngine`: search CIM-10 and CCAM, ask the Guide, weigh evidence. The one object that owns the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import cached_property, lru_cache
+from threading import RLock
+from typing import Any, Literal, Self
+
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+
+from pmsi_chain.bm25 import FrenchBM25Retriever
+from pmsi_chain.checking import criteria_for
+from pmsi_chain.codes import Cim10Code
+from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Position
+from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
+from pmsi_chain.encoders.dense import PASSAGE_SEPARATOR
+from pmsi_chain.errors import InputError
+from pmsi_chain.index import Chunk, CodeIndex, Progress, open_or_build
+from pmsi_chain.lexicon import Lexicon, load_lexicon
+from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, Cim10Entry, load_ccam, load_cim10
+from pmsi_chain.nomenclature.defaults import default_child
+from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
+from pmsi_chain.retrieval import (
+    CodeCompressionRetriever,
+    CodeEnsembleRetriever,
+    QdrantHybridRetriever,
+    payload_filter,
+)
+from pmsi_chain.settings import Settings
+from pmsi_chain.text import fold
+
+Nomenclature = Literal["cim10", "ccam"]
+CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
+EXTERNAL = "XX"
+
+#: Words that announce an external cause (chapter XX), searched apart: its 25 000 rows would crowd the diseases.
+_EXTERNAL_CUE = re.compile(
+    r"\b(accident\w*|agress\w+|autolyse|auto-?intoxication|chute\w*|collision|defenestr\w+|electrocut\w+|explosion|"
+    r"ecras\w+|glissade|heurt\w*|incendie|intoxication|lesion auto-?infligee|morsure|mordu\w*|noyade|pendaison|"
+    r"pieton|pique par|piqure|suicid\w*|tentative de suicide|tombe\w*|trebuch\w+)\b"
+)
+
+
+def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> list[Chunk]:
+    """A chunk per codable code: its label, then its category's where that says more.
+
+    A code that ATIH split lends its wording, as a further chunk, to the extension that says no more than it.
+    """
+    chunks: list[Chunk] = []
+
+    def add(entry: Cim10Entry, wording: str, rank: int) -> None:
+        parent = edition.get(entry.category)
+        category = parent.label if parent is not None and parent.code != entry.code else ""
+        chunks.append(
+            Chunk(
+                chunk_id=f"cim10-{edition.version}/{entry.code}/{rank}",
+                code=entry.code,
+                label=entry.label,
+                text=f"{wording}{PASSAGE_SEPARATOR}{category}" if category and category not in wording else wording,
+                nomenclature="cim10" if group == "main" else "cim10-xx",
+                edition=edition.version,
+                positions=tuple(p for p in CODE_POSITIONS if edition.is_allowed(entry.code, p)),
+                group=group,
+                keywords="" if rank else " ".join(entry.inclusion_notes),
+                is_label=rank == 0,
+            )
+        )
+
+    for entry in edition.codable(None):
+        if (entry.chapter == EXTERNAL) == (group == "external"):
+            add(entry, entry.label, 0)
+    if group == "main":
+        lent: dict[str, int] = {}
+        for code in edition:
+            parent = edition.get(code)
+            if parent is None or parent.type_mco != 3 or parent.deleted or parent.chapter == EXTERNAL:
+                continue
+            child = default_child(edition, code)
+            if child is not None and len(child) > 4:  # a WHO code « sans précision » says its parent's words itself
+                lent[child] = lent.get(child, 0) + 1
+                add(edition.entry(child), parent.label, lent[child])
+    return chunks
+
+
+def ccam_chunks(edition: CcamEdition) -> list[Chunk]:
+    """One chunk per wording of an act: its label, then each synonym."""
+    chunks = []
+    for entry in edition.codable():
+        for rank, wording in enumerate((entry.label, *entry.synonyms)):
+            chunks.append(
+                Chunk(
+                    chunk_id=f"ccam-{edition.version}/{entry.code}/{rank}",
+                    code=entry.code,
+                    label=entry.label,
+                    text=wording,
+                    nomenclature="ccam",
+                    edition=edition.version,
+                    positions=("ccam",),
+                    is_label=rank == 0,
+                )
+            )
+    return chunks
+
+
+class RAGEngine:
+    """Search of the nomenclatures, rules of the Guide, evidence; safe to share between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        encoder: EmbeddedEncoder,
+        sparse: EmbeddedSparseEncoder,
+        lexicon: Lexicon,
+        progress: Progress = lambda message: None,
+    ) -> None:
+        self.settings = settings
+        self.encoder = encoder
+        self.sparse = sparse
+        self.lexicon = lexicon
+        self._progress = progress
+        self._lock = RLock()
+        self._indexes: dict[tuple[str, str], CodeIndex] = {}
+        self._retrievers: dict[tuple[str, str, str | None], BaseRetriever] = {}
+        self._search_cached = lru_cache(maxsize=4096)(self._search_uncached)
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None, progress: Progress = lambda message: None) -> Self:
+        """The engine that these settings describe; indexes are opened (or made) at their first use.
+
+        Args:
+            progress: called with one French line before anything that takes more than a second.
+        """
+        return cls(
+            settings or Settings(),
+            EmbeddedEncoder.from_package(),
+            EmbeddedSparseEncoder.from_package(),
+            load_lexicon(),
+            progress,
+        )
+
+    @cached_property
+    def reranker(self) -> PmsiRerank:
+        """The cross-encoder, loaded at its first use."""
+        return PmsiRerank.from_package()
+
+    @cached_property
+    def evidence(self) -> EvidenceScorer:
+        """The evidence scorer, loaded at its first use."""
+        return EvidenceScorer.from_package()
+
+    # -- editions ------------------------------------------------------------------------------------------------
+
+    def cim10(self, version: str | None = None, on: date | None = None) -> Cim10Edition:
+        """The CIM-10 edition of that name, or in force on that date, or the newest.
+
+        Raises:
+            EditionError: not installed, or none in force on that date.
+        """
+        return load_cim10(version or self.settings.edition, on=on, state_dir=self.settings.state_dir)
+
+    def ccam(self, version: str | None = None, on: date | None = None) -> CcamEdition:
+        """The CCAM edition of that name, or in force on that date, or the newest."""
+        return load_ccam(version, on=on, state_dir=self.settings.state_dir)
+
+    def index(
+        self,
+        nomenclature: Nomenclature,
+        version: str | None = None,
+        group: Literal["main", "external"] = "main",
+        rebuild: bool = False,
+    ) -> CodeIndex:
+        """The open index of an edition, made first where it is not there."""
+        edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
+        key = (f"{nomenclature}-{group}", edition.version)
+        with self._lock:
+            if rebuild or key not in self._indexes:
+                chunks = cim10_chunks(edition, group) if isinstance(edition, Cim10Edition) else ccam_chunks(edition)
+                self._indexes[key] = open_or_build(
+                    self.settings.state_dir,
+                    chunks,
+                    edition.sha256,
+                    self.encoder,
+                    self.sparse,
+                    server=self._server(),
+                    progress=self._progress,
+                    rebuild=rebuild,
+                )
+            return self._indexes[key]
+
+    def _server(self) -> Any:
+        if self.settings.qdrant_url is None:
+            return None
+        from qdrant_client import QdrantClient
+
+        key = self.settings.qdrant_api_key
+        return QdrantClient(url=self.settings.qdrant_url, api_key=key.get_secret_value() if key else None)
+
+    # -- search --------------------------------------------------------------------------------------------------
+
+    def as_ensemble(
+        self,
+        nomenclature: Nomenclature = "cim10",
+        *,
+        version: str | None = None,
+        position: Position | None = None,
+        group: Literal["main", "external"] = "main",
+    ) -> CodeEnsembleRetriever:
+        """The weighted RRF ensemble of BM25 and Qdrant, before reranking."""
+        index = self.index(nomenclature, version, group)
+        settings = self.settings
+        documents = [chunk.as_document() for chunk in index.chunks]
+        allowed = None
+        if position is not None:
+            import numpy as np
+
+            allowed = np.array([position in chunk.positions for chunk in index.chunks])
+        lexical = FrenchBM25Retriever(
+            index=index.bm25, documents=documents, k=settings.fetch_k, allowed=allowed, expand=self.lexicon.expand
+        )
+        vectors = QdrantHybridRetriever.from_index(
+            index,
+            self.encoder,
+            self.sparse,
+            k=settings.fetch_k,
+            fetch_k=settings.fetch_k,
+            weights=(1.0, settings.sparse_weight),
+            rrf_k=settings.rrf_k,
+            query_filter=payload_filter(positions=position),
+            expand=self.lexicon.expand,
+        )
+        return CodeEnsembleRetriever(
+            retrievers=[lexical, vectors],
+            weights=[settings.bm25_weight, settings.vector_weight],
+            c=settings.rrf_k,
+            k=settings.rerank_k if settings.rerank else settings.fetch_k,
+        )
+
+    def as_retriever(
+        self,
+        nomenclature: Nomenclature = "cim10",
+        *,
+        version: str | None = None,
+        position: Position | None = None,
+        k: int = 10,
+        group: Literal["main", "external"] = "main",
+    ) -> BaseRetriever:
+        """The chain's retriever, a LangChain `BaseRetriever`: the ensemble wrapped in reranking compression.
+
+        With `Settings(rerank=False)` it is the ensemble alone.
+        """
+        ensemble = self.as_ensemble(nomenclature, version=version, position=position, group=group)
+        if not self.settings.rerank:
+            return ensemble.model_copy(update={"k": k})
+        return CodeCompressionRetriever(base_compressor=self.reranker, base_retriever=ensemble, k=k)
+
+    def search_icd10(
+        self,
+        query: str,
+        top_k: int = 10,
+        version: str | None = None,
+        position: Position | None = None,
+        external_causes: bool | None = None,
+    ) -> list[CodeCandidate]:
+        """CIM-10 codes for an expression, best first.
+
+        Args:
+            version: edition ("2025"); None: the newest.
+            position: only codes allowed there ("dp", "dr", "das").
+            external_causes: also search chapter XX; None: when the words of the query announce an external cause.
+
+        Raises:
+            EditionError: that edition is not installed.
+            InputError: the query is empty, top_k is below 1, or the position is none of the three.
+        """
+        if position is not None and position not in CODE_POSITIONS:
+            raise InputError(f"position={position!r} was given: give one of {', '.join(CODE_POSITIONS)}, or None")
+        main = self._search(query, top_k, "cim10", version, position, "main")
+        if external_causes is None:
+            external_causes = bool(_EXTERNAL_CUE.search(fold(query)))
+        if not external_causes or position in ("dp", "dr"):
+            return main
+        external = self._search(query, top_k, "cim10", version, position, "external")
+        return sorted(main + external, key=lambda c: (-c.similarity_score, c.code))[:top_k]
+
+    def search_icd10_batch(
+        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, position: Position | None = None
+    ) -> list[list[CodeCandidate]]:
+        """`search_icd10` for several expressions, in their order."""
+        return [self.search_icd10(query, top_k, version, position) for query in queries]
+
+    async def asearch_icd10(
+        self, query: str, top_k: int = 10, version: str | None = None, position: Position | None = None
+    ) -> list[CodeCandidate]:
+        """`search_icd10` off the event loop."""
+        return await asyncio.to_thread(self.search_icd10, query, top_k, version, position)
+
+    def search_ccam(self, query: str, top_k: int = 10, version: str | None = None) -> list[CodeCandidate]:
+        """CCAM acts for an expression, best first; see `search_icd10`."""
+        return self._search(query, top_k, "ccam", version, None, "main")
+
+    def search_ccam_batch(
+        self, queries: Sequence[str], top_k: int = 10, version: str | None = None
+    ) -> list[list[CodeCandidate]]:
+        """`search_ccam` for several expressions, in their order."""
+        return [self.search_ccam(query, top_k, version) for query in queries]
+
+    async def asearch_ccam(self, query: str, top_k: int = 10, version: str | None = None) -> list[CodeCandidate]:
+        """`search_ccam` off the event loop."""
+        return await asyncio.to_thread(self.search_ccam, query, top_k, version)
+
+    def _search(
+        self,
+        query: str,
+        top_k: int,
+        nomenclature: Nomenclature,
+        version: str | None,
+        position: Position | None,
+        group: Literal["main", "external"],
+    ) -> list[CodeCandidate]:
+        if not query.strip():
+            raise InputError("an empty query was given: give a clinical expression in French")
+        if top_k < 1:
+            raise InputError(f"top_k={top_k} was given: give 1 or more")
+        edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
+        return list(self._search_cached(query, top_k, nomenclature, edition.version, position, group))
+
+    def _search_uncached(
+        self,
+        query: str,
+        top_k: int,
+        nomenclature: Nomenclature,
+        version: str,
+        position: Position | None,
+        group: Literal["main", "external"],
+    ) -> tuple[CodeCandidate, ...]:
+        key = (f"{nomenclature}-{group}", version, position)
+        with self._lock:
+            if key not in self._retrievers:
+                self._retrievers[key] = self.as_retriever(nomenclature, version=version, position=position, group=group)
+            retriever = self._retrievers[key]
+        return tuple(candidate(document) for document in retriever.invoke(query, k=top_k))
+
+    # -- rules and evidence --------------------------------------------------------------------------------------
+
+    def retrieve_eligibility_criteria(self, code: str, code_type: CodeType) -> list[EligibilityCriteria]:
+        """What the Guide asks of this code in this position, most specific rule first.
+
+        Args:
+            code_type: "dp", "dr", "das" or "ccam".
+
+        Raises:
+            CodeError: not a code of the edition.
+            InputError: another code_type.
+        """
+        return criteria_for(code, code_type, settings=self.settings)
+
+    def score_evidence(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Calibrated probability, in [0, 1], that each passage attests its code: `[(code, passage), …]`.
+
+        Raises:
+            CodeError: a code that the edition does not hold.
+        """
+        edition = self.cim10()
+        triples = []
+        for code, passage in pairs:
+            stored = Cim10Code.parse(code, edition=edition).code
+            triples.append((stored, edition.entry(stored).label, passage))
+        return self.evidence.score(triples)
+
+
+def candidate(document: Document) -> CodeCandidate:
+    """A retrieved document as the contract's value."""
+    metadata = document.metadata
+    reranked = metadata.get("relevance_score")
+    score = metadata["fused_score"] if reranked is None else reranked
+    stages = {"bm25": "bm25", "vector": "vector", "fused": "fused"}
+    ranks = {name: int(metadata[f"{key}_rank"]) for name, key in stages.items() if f"{key}_rank" in metadata}
+    scores = {name: float(metadata[f"{key}_score"]) for name, key in stages.items() if f"{key}_score" in metadata}
+    if reranked is not None:
+        scores["reranked"] = float(reranked)
+        ranks["reranked"] = int(metadata["relevance_rank"])
+    leg: Literal["bm25", "vector"] = "vector" if "vector" in ranks else "bm25"
+    return CodeCandidate(
+        code=metadata["code"],
+        label=metadata["label"],
+        similarity_score=min(1.0, max(0.0, float(score))),
+        source=leg if reranked is None else "reranked",
+        chunk_id=metadata["chunk_id"],
+        chunk_text=document.page_content,
+        version=metadata["edition"],
+        ranks=ranks,
+        scores=scores,
+    )
