@@ -10,9 +10,8 @@ OF = r"(?:d(?:e l'|e la |u |es |'une? |'un |e |')|a une? )"
 #: A noun phrase ends at punctuation, at another cue or at a verb.
 END = (
     r"(?=\s*(?:[;.,:()«»\n]|$)|\s+(?:en raison|pour|lors |au cours|chez|dues? a|suivie?s? (?:d'|de|du)|est |sont |ont "
-    r"|a ete|qui |dont |avec |apres |sans |par (?:effet|voie)|a la suite|d'une? (?:patient|malade|femme|homme|enfant)|ayant"
-    r"|afin
-    r"|au terme|suivi|et (?:debut|mise|son traitement|traitement)|hospitalise|non confirme|prise? en charge|il y a))"
+    r"|a ete|qui |dont |avec |apres |sans |par (?:effet|voie)|a la suite|d'une? (?:patient|malade|femme|homme|enfant)"
+    r"|ayant|afin|au terme|suivi|et (?:debut|mise|son traitement|traitement)|hospitalise|non confirme|prise? en charge|il y a))"
 )
 PATIENT = r"(?:patiente?s?|malades?|sujets?|femme|homme|enfant|personne)"
 MOTIVE = re.compile(
