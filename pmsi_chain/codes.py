@@ -213,16 +213,20 @@ def _cim10_guess(plain: str, edition: Cim10Edition | None) -> tuple[str, ...]:
     letters = [char for char in plain if char.isascii() and (char.isalnum() or char == "+")][:7]
     if not letters:
         return ()
-    head = {"0": "O", "1": "I", "5": "S", "8": "B", "2": "Z"}.get(letters[0], letters[0])
-    return edition.nearest(head + "".join(_LOOKALIKES.get(char, char) for char in letters[1:]))
+    head = {digit: letter for letter, digit in _LOOKALIKES.items() if letter != "L"}.get(letters[0], letters[0])
+    guess = head + "".join(_LOOKALIKES.get(char, char) for char in letters[1:])
+    near = edition.nearest(guess)
+    return (guess, *near[:4]) if edition.is_allowed(guess, "das") else near
 
 
 def _ccam_guess(written: str, edition: CcamEdition | None) -> tuple[str, ...]:
     if edition is None or not written:
         return ()
-    digits = {value: key for key, value in _LOOKALIKES.items() if value in "015"}
-    head = "".join(digits.get(char, char) for char in written[:4])
-    return edition.nearest(head + "".join(_LOOKALIKES.get(char, char) for char in written[4:7]))
+    letters = {digit: letter for letter, digit in _LOOKALIKES.items() if letter != "L"}
+    guess = "".join(letters.get(char, char) for char in written[:4])
+    guess += "".join(_LOOKALIKES.get(char, char) for char in written[4:7])
+    near = edition.nearest(guess)
+    return (guess, *near[:4]) if guess in edition else near
 
 
 def _quoted(text: str) -> str:

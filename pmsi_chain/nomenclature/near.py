@@ -53,6 +53,8 @@ def nearest_codes(
                 break
             ranked += _members(other, edition, is_legal)
         return tuple(ranked[:n])
+    if len(category) < head:
+        return ()
     others = [found for other in _one_edit_away(category, head) for found in _members(other, edition, is_legal)]
     return tuple(sorted(set(others), key=lambda found: (edit_distance(code, found), found))[:n])
 

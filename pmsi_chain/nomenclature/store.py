@@ -19,8 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-import platformdirs
-
 from pmsi_chain.errors import EditionError, SourceFileError
 from pmsi_chain.nomenclature import cache, embedded, starter
 from pmsi_chain.nomenclature.ccam import CcamEdition
@@ -87,9 +85,12 @@ class EditionRecord:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+@lru_cache(maxsize=1)
 def default_state_dir() -> Path:
-    """Where `Settings` keeps state when nothing else is set."""
-    return Path(platformdirs.user_cache_dir("pmsi_chain", appauthor=False))
+    """Where `Settings` keeps state; read once per process."""
+    from pmsi_chain.settings import Settings
+
+    return Settings().state_dir
 
 
 def store_dir(state_dir: Path | None) -> Path:
@@ -97,6 +98,7 @@ def store_dir(state_dir: Path | None) -> Path:
     return (state_dir or default_state_dir()) / "nomenclature"
 
 
+@lru_cache(maxsize=1)
 def embedded_records() -> tuple[EditionRecord, ...]:
     """The editions that come with the package."""
     return (
@@ -130,8 +132,13 @@ def editions(nomenclature: Nomenclature, state_dir: Path | None = None) -> tuple
     Raises:
         SourceFileError: the list of installed editions is damaged.
     """
+    return _dated(nomenclature, installed_records(state_dir))
+
+
+@lru_cache(maxsize=16)
+def _dated(nomenclature: Nomenclature, installed: tuple[EditionRecord, ...]) -> tuple[EditionRecord, ...]:
     known = {record.version: record for record in embedded_records() if record.nomenclature == nomenclature}
-    for record in installed_records(state_dir):
+    for record in installed:
         if record.nomenclature != nomenclature:
             continue
         embedded_one = known.get(record.version)
