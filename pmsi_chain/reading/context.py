@@ -93,6 +93,8 @@ _STOPPED_BY_POSSESSION = frozenset({"negated", "hypothesis", "planned"})
 _DEFINITE = frozenset({"la", "ce", "cet", "cette", "ces", "son", "sa", "ses"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
 _PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
+#: « cancer traité en 2009 », « coronaropathie stentée en 2008 »: between the disease and its date.
+_DONE = frozenset(["trait", "oper", "stent", "resequ", "pont", "pris", "charg", "appareill", "irradi"])
 _NEAR_WORDS = 5
 _LIST_WORDS = 7
 
@@ -427,7 +429,7 @@ class ClauseReader:
         if cue == 0 or self._ends_clause(cue):
             return None
         index = cue - 1
-        while index >= 0 and tokens[index].word in _AUXILIARIES and index > 0:
+        while index > 0 and (tokens[index].word in _AUXILIARIES or _bare(tokens[index].word) in _DONE):
             index -= 1
         last = index
         first = None

@@ -108,7 +108,7 @@ def _keys(entry: Cim10Entry) -> set[tuple[str, ...]]:
             continue
         bare = _TAIL.sub("", _BRACKETS.sub("", label))
         pair = bare.split(" et ")
-        halves = pair if len(pair) == 2 and all(len(index_terms(half)) == 1 for half in pair) else []
+        halves = pair if len(pair) == 2 and all(len(index_terms(half)) <= 2 for half in pair) else []
         for form in {label, _BRACKETS.sub("", label), bare, _TAIL.sub("", label), *halves}:
             key = tuple(index_terms(form))
             if 0 < len(key) <= _MAX_WORDS and (len(key) > 1 or (len(key[0]) > 3 and key[0] not in too_general)):
@@ -129,4 +129,5 @@ def _codable_below(edition: Cim10Edition, code: str) -> list[str]:
             pending.extend(edition.children(child))
         else:
             found.append(child)
-    return sorted(found, key=lambda c: (c[3:4] != "9", not c.endswith("9"), c))
+    unspecified = {c for c in found if "sans précision" in edition.entry(c).label}
+    return sorted(found, key=lambda c: (c not in unspecified, c[3:4] != "9", not c.endswith("9"), c))

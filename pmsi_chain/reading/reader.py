@@ -79,21 +79,26 @@ class Reader:
                 continue
             whole = text[sentence.start : sentence.end]
             expansions: dict[int, tuple[int, str]] = {}
-            for start, end, _ in hits[bisect_left(hit_starts, sentence.start) : bisect_left(hit_starts, sentence.end)]:
-                expanded = fold(self._lexicon.expand(text[start:end], whole))
-                if expanded != fold(text[start:end]):
-                    expansions[start] = (end, expanded)
-            maker = _MentionMaker(text, index, sentence, tokens, contexts, expansions)
+            readings: dict[str, str] = {}
+            first, last = bisect_left(hit_starts, sentence.start), bisect_left(hit_starts, sentence.end)
+            for start, end, entry in hits[first:last]:
+                written = text[start:end]
+                if written not in readings:  # an ambiguous term keeps one sense throughout a sentence
+                    readings[written] = fold(self._lexicon.expand(written, whole) if entry.senses else entry.expansion)
+                if readings[written] != fold(written):
+                    expansions[start] = (end, readings[written])
+            maker = _MentionMaker(text, index, sentence, tokens, contexts, expansions, self._lexicon)
             taken: set[tuple[int, int]] = set()
+            token_starts = [token.start for token in tokens]
             for i, j, codes in self._dictionary.matches(tokens):
                 taken.add((i, j))
                 out.append(maker.of(Window(i, j, ((i, j),)), "dictionary", codes))
             for start, (end, expanded) in expansions.items():
-                span = [k for k, token in enumerate(tokens) if start <= token.start < end]
-                if span and (span[0], span[-1]) not in taken:
-                    taken.add((span[0], span[-1]))
+                i, j = bisect_left(token_starts, start), bisect_left(token_starts, end) - 1
+                if i <= j and (i, j) not in taken:
+                    taken.add((i, j))
                     codes = self._dictionary.codes_of(expanded)
-                    out.append(maker.of(Window(span[0], span[-1], ((span[0], span[-1]),)), "dictionary", codes))
+                    out.append(maker.of(Window(i, j, ((i, j),)), "dictionary", codes))
             for window in find_windows(tokens, contexts.scopes[index]):
                 if tokens[window.first].start in measured:
                     continue
@@ -123,7 +128,9 @@ class _MentionMaker:
         tokens: Sequence[Token],
         contexts: ContextMap,
         expansions: dict[int, tuple[int, str]],
+        lexicon: Lexicon,
     ) -> None:
+        self._lexicon = lexicon
         self._text = text
         self._index = index
         self._sentence = sentence
@@ -150,7 +157,11 @@ class _MentionMaker:
         while index <= last:
             token = self._tokens[index]
             expansion = self._expansions.get(token.start)
-            if expansion is not None and expansion[0] <= self._tokens[last].end:
+            if expansion is not None and expansion[0] > self._tokens[last].end:
+                # The window holds the beginning of a term only: what it holds may be a term of its own.
+                words.append(fold(self._lexicon.expand(self._text[token.start : self._tokens[last].end])))
+                break
+            if expansion is not None:
                 words.append(expansion[1])
                 while index <= last and self._tokens[index].start < expansion[0]:
                     index += 1

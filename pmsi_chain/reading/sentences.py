@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pmsi_chain.reading.report import Section, Sentence
 from pmsi_chain.text import fold
 
+#: A longer run without a full stop (a table without line breaks, noise) is cut, so that reading stays linear.
+MAX_SENTENCE_CHARS = 1200
+
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _BULLET = re.compile(r"[ \t]*(?:[-–—•◦▪·*+>→]+[ \t]+|\d{1,2}[.)][ \t]+|[a-h]\)[ \t]+|\||-[A-Za-zÀ-ÿ])")
 _STOP = re.compile(r"[.!?…]+[\"»)\]*_]*(?=\s|$)")
 _ABBREVIATION = re.compile(
-    r"(?:^|[^A-Za-zÀ-ÿ0-9])(?:MM?|Mme|Mlle|Mrs?|Drs?|Prs?|Pr|Me|St|Ste|cf|env|ex|p|pp|n|no|art|chap|fig|tel|tél|etc|"
+    r"(?:^|[^A-Za-zÀ-ÿ0-9/])(?:MM?|Mme|Mlle|Mrs?|Drs?|Prs?|Pr|Me|St|Ste|cf|env|ex|p|pp|n|no|art|chap|fig|tel|tél|etc|"
     r"av|apr|vs|ca|c\.-?à-?d|hab|sd|inj|cp|cpr|gél|amp|max|min|moy|resp|ant|post|lat|sup|inf|dt|gche?|"
     r"[A-ZÀ-Ý])$"
 )
@@ -135,6 +138,12 @@ def _is_abbreviation(text: str, first: int, stop: re.Match[str]) -> bool:
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - start > MAX_SENTENCE_CHARS:
+        limit = start + MAX_SENTENCE_CHARS
+        cut = max(text.rfind(sign, start + MAX_SENTENCE_CHARS // 2, limit) for sign in ",; \n\t")
+        cut = limit if cut < 0 else cut + 1
+        yield from _trimmed(text, start, cut)
+        start = cut
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():

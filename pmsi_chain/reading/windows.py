@@ -15,7 +15,7 @@ from pmsi_chain.reading.tokens import Token
 from pmsi_chain.reading.words import word_classes
 
 #: Content words of the longest window; official labels are longer, clinicians' expressions hardly ever.
-MAX_CONTENT_WORDS = 8
+MAX_CONTENT_WORDS = 10
 _MAX_HEAD_WORDS = 4
 _MAX_ADJECTIVES = 3
 _SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>+\t,/]|\s[-–—]\s")
@@ -105,12 +105,16 @@ def _may_bound(token: Token) -> bool:
     )
 
 
-def _may_end(token: Token, previous: Token | None) -> bool:
+def _may_end(tokens: Sequence[Token], index: int) -> bool:
     """As `_may_bound`, and a number or a lone letter after a word: « diabète de type 2 », « hépatite B »."""
+    token = tokens[index]
     if _may_bound(token):
         return True
-    if previous is None or previous.is_number:
+    previous = tokens[index - 1]
+    if previous.is_number or previous.is_stop:
         return False
+    if index + 1 < len(tokens) and tokens[index + 1].gap[:1] in {"/", ".", ","} and tokens[index + 1].is_number:
+        return False  # a date
     return len(token.word) <= 2 and (token.is_number or (len(token.word) == 1 and not token.is_stop))
 
 
@@ -125,7 +129,7 @@ def _plain(tokens: Sequence[Token], first: int, last: int) -> Iterator[Window]:
             content += 1
             if content > MAX_CONTENT_WORDS:
                 break
-            if _may_end(tokens[j], tokens[j - 1] if j > i else None):
+            if j == i or _may_end(tokens, j):
                 yield Window(i, j, ((i, j),))
 
 
