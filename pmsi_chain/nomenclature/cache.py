@@ -13,20 +13,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.nomenclature.cim10 import Row
+from pmsi_chain.nomenclature.cim10 import Row, one_line
 
 _MAGIC = b"pmsi-cim10 1 "
 
 
 def to_bytes(rows: Iterable[Row]) -> bytes:
     """The file's content."""
-    lines = (f"{code}\t{type_mco}\t{_flat(short)}\t{_flat(long)}\n" for code, type_mco, short, long in rows)
+    lines = (f"{code}\t{type_mco}\t{one_line(short)}\t{one_line(long)}\n" for code, type_mco, short, long in rows)
     body = "".join(lines).encode("utf-8")
     return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
-
-
-def _flat(label: str) -> str:
-    return " ".join(label.split())
 
 
 def from_bytes(content: bytes) -> list[Row]:

@@ -29,6 +29,11 @@ _TYPE_MEANS = {1: "ni DP ni DR", 2: "cause externe, ni DP ni DR", 3: "interdit p
 Row = tuple[str, int, str, str]  # stored code, type MCO, short label, long label
 
 
+def one_line(label: str) -> str:
+    """A label with single spaces: publishers leave doubled ones, and tabs would break the cache."""
+    return " ".join(label.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Cim10Entry:
     """One line of an edition.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.nomenclature.cim10 import Row
+from pmsi_chain.nomenclature.cim10 import Row, one_line
 from pmsi_chain.nomenclature.columns import Found, as_cim10, code_column, nomenclature_of, required_cim10
 from pmsi_chain.nomenclature.tables import Table
 
@@ -95,5 +95,6 @@ def codes_cim10(table: Table) -> Found:
             raise SourceFileError(
                 f"{table.name}, ligne {number} de données : type MCO 0 à 4, libellé, code unique attendus"
             )
-        rows[stored] = (stored, int(row[type_mco]), row[short] if short is not None else row[long], row[long])
+        short_label = row[short] if short is not None else row[long]
+        rows[stored] = (stored, int(row[type_mco]), one_line(short_label), one_line(row[long]))
     return "edition", "cim10", [rows[key] for key in sorted(rows)]

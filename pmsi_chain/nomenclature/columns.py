@@ -23,7 +23,8 @@ def code_column(table: Table) -> int | None:
 
 def nomenclature_of(table: Table, column: int) -> Nomenclature | None:
     """By the shape of the codes: nine in ten must have it; None when neither has."""
-    sample = [row[column].strip().upper() for row in table.rows[:2000] if row[column].strip()]
+    cells = (row[column] for row in table.rows[:2000])
+    sample = [code.strip().upper() for cell in cells for code in cell.split("|") if code.strip()]
     if not sample:
         return None
     if sum(bool(CCAM_STORED.match(code)) for code in sample) >= 0.9 * len(sample):

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 from pmsi_chain.errors import ConfigurationError
-from pmsi_chain.nomenclature.cim10 import Row
+from pmsi_chain.nomenclature.cim10 import Row, one_line
 
 VERSION = "2025"
 #: Editions of the CIM-10 FR bear a civil year; ATIH's kit prints no date. MCO's campaign opens on 1 March, and
@@ -69,7 +69,7 @@ def read_rows() -> list[Row]:
     try:
         text = gzip.decompress(table_path().read_bytes()).decode("utf-8")
         table = {
-            line["code"]: (line["code"], int(line["type"]), line["short"], line["long"])
+            line["code"]: (line["code"], int(line["type"]), one_line(line["short"]), one_line(line["long"]))
             for line in csv.DictReader(io.StringIO(text, newline=""))
         }
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:

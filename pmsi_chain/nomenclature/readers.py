@@ -16,7 +16,7 @@ from typing import Any
 from pmsi_chain.codes import CIM10_STORED
 from pmsi_chain.errors import SourceFileError
 from pmsi_chain.nomenclature import ccam_tables, cim10_tables
-from pmsi_chain.nomenclature.cim10 import Row
+from pmsi_chain.nomenclature.cim10 import Row, one_line
 from pmsi_chain.nomenclature.columns import (
     Found,
     Kind,
@@ -127,7 +127,7 @@ def kit_rows(text: str, name: str) -> tuple[list[Row], tuple[str, ...]]:
             )
         if code in rows:
             raise SourceFileError(f"{name}, ligne {number} : {code} figure deux fois")
-        rows[code] = (code, int(match[2]), match[5].strip(), match[6].strip())
+        rows[code] = (code, int(match[2]), one_line(match[5]), one_line(match[6]))
     ordered = [rows[code] for code in sorted(rows)]
     missing = _missing_chapters(ordered)
     if missing - {"XX"} and (len(rows) >= _WHOLE_KIT or not text.endswith(("\n", "\r"))):
