@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from pmsi_chain.reading.context import ClauseReader, ContextMap, Scope, admission_year
+from pmsi_chain.reading.context import ContextMap, Scope
 from pmsi_chain.reading.dictionary import TermDictionary
 from pmsi_chain.reading.report import LabValue, Mention, Origin, Report, Section, Sentence
+from pmsi_chain.reading.scopes import admission_year, find_scopes
 from pmsi_chain.reading.sections import find_sections
 from pmsi_chain.reading.sentences import find_instructions, find_sentences
 from pmsi_chain.reading.tokens import Token, tokens_of
@@ -201,9 +202,6 @@ def _contexts(
         if section.family:
             flags.add("family")
         base.append(frozenset(flags))
-        reader = ClauseReader(tokens, year, section.name)
-        found = reader.scopes()
         tail = text[tokens[-1].end : sentence.end] if tokens else ""
-        question = reader.question_at_end(tail)
-        scopes.append(tuple([*found, question] if question else found))
+        scopes.append(find_scopes(tokens, tail, year, section.name))
     return ContextMap(tuple(s.start for s in sentences), tuple(s.end for s in sentences), tuple(scopes), tuple(base))

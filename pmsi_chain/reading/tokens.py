@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pmsi_chain.text import STOP_WORDS, stem, word_spans
 
+#: Ends a statement: full stop, semicolon, colon, dash between blanks, bullet, table rule.
+STRONG_SIGN = re.compile(r"[;:!?|•→]|\.(?=\s|$)|\.{2,}|\s[-–—]\s|\n\s*[-–—*•]")
 _ELIDED = re.compile(r"(?:^|[^\w])([a-zA-Z]{1,7})['’ʼ`´]\s*$")
 _NUMBER = re.compile(r"[0-9][0-9.,]*")
 
@@ -21,6 +23,8 @@ class Token:
         start, end: place in the text as given.
         gap: the characters between the previous word and this one, elided article included.
         elided: "d'", "n'", "qu'"… when such an article precedes the word, else "".
+        capital: written with a capital.
+        accented: the first letter carries an accent as written: « à » is no form of « avoir ».
     """
 
     word: str
@@ -30,6 +34,7 @@ class Token:
     gap: str
     elided: str
     capital: bool
+    accented: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -52,7 +57,7 @@ def tokens_of(text: str) -> list[Token]:
         if gap and gap[-1] in "'’ʼ`´ ":
             match = _ELIDED.search(gap)
             elided = match.group(1).lower() + "'" if match else ""
-        out.append(Token(word, stem(word), start, end, gap, elided, text[start].isupper()))
+        out.append(Token(word, stem(word), start, end, gap, elided, text[start].isupper(), text[start] in "àÀ"))
         previous_end = end
     return out
 

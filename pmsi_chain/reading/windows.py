@@ -87,7 +87,7 @@ def _chunks(tokens: Sequence[Token], scopes: Sequence[Scope]) -> Iterator[tuple[
     }
     first: int | None = None
     for index, token in enumerate(tokens):
-        stops = token.word in verbs or token.word in terminators or index in cue_tokens
+        stops = (token.word in verbs and not _is_to(tokens, index)) or token.word in terminators or index in cue_tokens
         if first is not None and (stops or _SIGN.search(token.gap)):
             yield first, index - 1
             first = None
@@ -95,6 +95,14 @@ def _chunks(tokens: Sequence[Token], scopes: Sequence[Scope]) -> Iterator[tuple[
             first = index
     if first is not None:
         yield first, len(tokens) - 1
+
+
+def _is_to(tokens: Sequence[Token], index: int) -> bool:
+    """The preposition « à », which without its accent looks like « il a »."""
+    token = tokens[index]
+    if token.word != "a":
+        return False
+    return token.accented or (index + 1 < len(tokens) and tokens[index + 1].elided == "l'")
 
 
 def _may_bound(token: Token) -> bool:

@@ -14,7 +14,9 @@ def word_classes() -> Mapping[str, frozenset[str]]:
 
     terminator: ends the reach of a cue; verb: a finite verb, which no term of a nomenclature holds;
     generic: never the first or last word of a mention; kin, kin_state: relatives, and what is said of them;
-    determiner: begins a new statement after a comma; current: takes a date without making it history.
+    determiner: begins a new statement after a comma; current: takes a date without making it history; auxiliary:
+    passed over between a cue and what it qualifies; adverb: passed over inside a cue; scope_end: ends the reach of a
+    cue but no mention; too_general: no term by itself; month; no: a negative answer of a form.
     """
     source = files("pmsi_chain").joinpath("knowledge", "reading_words.csv").read_text(encoding="utf-8")
     classes: dict[str, set[str]] = {}
