@@ -134,8 +134,8 @@ class Lexicon:
     """The entries, ready to be found in a text and expanded.
 
     Example:
-        >>> load_lexicon().expand("IDM inférieur chez un patient HTA")
-        'infarctus du myocarde inférieur chez un patient hypertension artérielle'
+        >>> load_lexicon().expand("IDM chez un patient suivi pour HTA")
+        'infarctus du myocarde chez un patient suivi pour hypertension artérielle'
     """
 
     def __init__(self, entries: tuple[LexiconEntry, ...], patterns: dict[str, tuple[_Pattern, ...]]) -> None:
