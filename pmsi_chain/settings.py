@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     llm_timeout_s: float = Field(default=60.0, gt=0.0)
     llm_max_retries: int = Field(default=3, ge=0)
     llm_max_concurrency: int = Field(default=4, ge=1)
-    llm_token_budget: int = Field(default=16_000, ge=1_000)
+    llm_token_budget: int = Field(default=16_000, ge=2_000)
     llm_max_output_tokens: int = Field(default=3_000, ge=64)
     llm_structured: Literal["auto", "json_schema", "function_calling", "json_mode"] = "auto"
     llm_send_identified: bool = False

@@ -7,25 +7,22 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
-from pydantic import PrivateAttr
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
 
 from pmsi_chain.domain import Evidence, Position, Stay
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.llm import LlmSelector
-from pmsi_chain.llm.answer import SCHEMA_NAME
 from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest
+from tests.scripted import Scripted, ScriptedModel, scripted_models
 
 CANARY = "Zyxomarine"
 REPORT = f"""Compte rendu d'hospitalisation
@@ -69,7 +66,9 @@ DEFAULT = Selection(
 def request(*proposals: Proposal, default: Selection | None = DEFAULT, text: str = REPORT) -> SelectionRequest:
     given = proposals or (PNEUMONIA, MALNUTRITION, FIBRILLATION, EMBOLISM, FATHER)
     stay = Stay(text=text, sex="F", age=81, admission_date=date(2026, 3, 12), discharge_date=date(2026, 3, 20))
-    rules: dict[str, tuple[str, ...]] = {"E43": ("La dénutrition se code avec un critère de poids et un critère de cause.",)}
+    rules: dict[str, tuple[str, ...]] = {
+        "E43": ("La dénutrition se code avec un critère de poids et un critère de cause.",)
+    }
     return SelectionRequest(stay, given, rules, default)
 
 
@@ -84,63 +83,9 @@ def answer(dp: Any = None, das: Any = (), dr: Any = None, rejected: Any = (), mi
 GOOD = answer(pick("c1", "e1"), [pick("c2", "e2", "dénutrition   SEVERE"), pick("c3", "e3")])
 
 
-class ScriptedModel(BaseChatModel):
-    """Answers its script in order; a call too many fails the test at once, a call too few when it ends.
-
-    A dict is a tool call, a string is plain text, an exception is raised.
-    """
-
-    script: list[Any]
-    _seen: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-    @property
-    def seen(self) -> list[list[BaseMessage]]:
-        return self._seen
-
-    @property
-    def said(self) -> str:
-        """Everything that was sent, as one text."""
-        return "\n".join(m.text for call in self._seen for m in call)
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
-        return self.bind(tools=tools, **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        self._seen.append(messages)
-        if len(self._seen) > len(self.script):
-            pytest.fail("the model was called once more than the script says")
-        said = self.script[len(self._seen) - 1]
-        if isinstance(said, Exception):
-            raise said
-        calls = [{"name": SCHEMA_NAME, "args": said, "id": "1"}] if isinstance(said, dict) else []
-        text = said if isinstance(said, str) else ""
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(text, tool_calls=calls))])
-
-
-Scripted = Callable[..., ScriptedModel]
-
-
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
-    models: list[ScriptedModel] = []
-
-    def make(*script: Any) -> ScriptedModel:
-        models.append(ScriptedModel(script=list(script)))
-        return models[-1]
-
-    yield make
-    for model in models:
-        assert len(model.seen) == len(model.script), "the model was not called as often as the script says"
+    yield from scripted_models()
 
 
 def selector(model: BaseChatModel, **options: Any) -> LlmSelector:
@@ -149,7 +94,9 @@ def selector(model: BaseChatModel, **options: Any) -> LlmSelector:
 
 def assert_grounded_and_legal(selection: Selection, asked: SelectionRequest) -> None:
     """Everything chosen went in: the proposal, its position, its words."""
-    known = {p.code: p for p in asked.proposals}
+    default = asked.default or Selection()
+    known = {c.proposal.code: c.proposal for c in (default.dp, default.dr, *default.das) if c}
+    known |= {p.code: p for p in asked.proposals}
     chosen = [c for c in (selection.dp, selection.dr) if c] + list(selection.das)
     for choice in chosen:
         given = known[choice.proposal.code]
@@ -222,6 +169,16 @@ def test_dr_behind_a_z_code(scripted: Scripted) -> None:
     assert_grounded_and_legal(chosen, asked)
 
 
+def test_what_only_the_rules_would_code_can_be_chosen_too(scripted: Scripted) -> None:
+    """A rule may impose a DP that no words of the report name: it is offered after the proposals, and never cut."""
+    imposed = Selection(dp=Choice(PALLIATIVE, "dp", "GM2026-VI-T10-01"))
+    asked = request(PNEUMONIA, default=imposed)
+    chosen = selector(scripted(answer(pick("c2", "e2"), dr=pick("c1", "e1"))))(asked)
+    assert chosen.dp is not None
+    assert (chosen.dp.proposal.code, chosen.dp.rule_id) == ("Z515", "GM2026-VI-T10-01")
+    assert_grounded_and_legal(chosen, asked)
+
+
 def test_missing_information_becomes_a_note(scripted: Scripted) -> None:
     chosen = selector(scripted(GOOD | {"missing": ["Le poids habituel n'est pas donné."]}))(request())
     assert "à préciser, selon le modèle : Le poids habituel n'est pas donné." in chosen.notes
@@ -253,9 +210,9 @@ def test_candidates_that_no_one_may_choose_are_not_shown(scripted: Scripted) -> 
 
 
 def test_no_candidate_no_call(scripted: Scripted) -> None:
-    chosen = selector(scripted())(request(EMBOLISM, FATHER))
-    assert is_fallback(chosen)
-    assert "aucun candidat" in chosen.notes[-1]
+    chosen = selector(scripted())(request(EMBOLISM, FATHER, default=None))
+    assert (chosen.dp, chosen.das) == (None, ())
+    assert chosen.notes == ("décidé par les règles : aucun candidat à soumettre au modèle",)
 
 
 # -- attacks ----------------------------------------------------------------------------------------------------------
@@ -555,7 +512,7 @@ def test_candidates_that_do_not_fit_are_named(scripted: Scripted) -> None:
         for n in range(60)
     ]
     model = scripted(answer(pick("c1", "e1")))
-    chosen = selector(model, token_budget=2_000)(request(*many))
+    chosen = selector(model, token_budget=2_000)(request(*many, default=None))
     note = next(n for n in chosen.notes if "moins probables" in n)
     shown = sum(f"\nc{n}. " in model.said for n in range(1, 61))
     assert 0 < shown < 60

@@ -276,6 +276,15 @@ UNUSABLE: dict[str, tuple[Reaction, str]] = {
     "500": (status(500), "HTTP 500"),
     "503": (status(503), "HTTP 503"),
     "400": (status(400), "HTTP 400"),
+    "too long": (
+        lambda h, b: h.send(400, {"error": {"message": "long", "code": "context_length_exceeded"}}),
+        "PMSI_LLM_TOKEN_BUDGET",
+    ),
+    "too long for vllm": (
+        lambda h, b: h.send(400, {"object": "error", "message": "This model's maximum context length is 4096 tokens."}),
+        "PMSI_LLM_TOKEN_BUDGET",
+    ),
+    "too large": (status(413), "PMSI_LLM_TOKEN_BUDGET"),
     "401": (status(401), "PMSI_LLM_API_KEY"),
     "404": (status(404), "HTTP 404"),
     "redirect": (status(307, Location="http://127.0.0.1:9/v1/chat/completions"), "HTTP 307"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -72,7 +72,7 @@ class Brief:
     """One question to the model.
 
     Attributes:
-        candidates: what may be chosen, most probable first.
+        candidates: what may be chosen: the proposals, most probable first, then what only the rules would code.
         view: the report as the model may see it, and the way back.
         variables: values of the selection prompt.
         notes: what was not shown, in French without a word of the report.
@@ -179,7 +179,9 @@ def _candidates(
     candidates: list[Candidate] = []
     left_out: list[Proposal] = []
     used = exhibits_used = 0
-    for proposal in request.proposals:
+    known = {p.code for p in request.proposals}
+    imposed = tuple(p for p in _of_the_rules(request) if p.code not in known)  # such as a Z code that a rule imposes
+    for proposal in (*request.proposals, *imposed):
         carrying = [e for e in proposal.evidence if not BARRED & set(e.context)]
         if not carrying or not proposal.positions or BARRED & proposal.context:
             continue
@@ -189,7 +191,8 @@ def _candidates(
         )
         block = _block(f"c{len(candidates) + 1}", proposal, exhibits)
         size = sum(map(len, block)) + 30
-        if left_out or (candidates and used + size > room):
+        droppable = candidates and proposal not in imposed
+        if droppable and (left_out or used + size > room):
             left_out.append(proposal)
             continue
         used += size
@@ -197,6 +200,14 @@ def _candidates(
         blocks.append(block)
         candidates.append(Candidate(f"c{len(candidates) + 1}", proposal, exhibits))
     return blocks, tuple(candidates), left_out
+
+
+def _of_the_rules(request: SelectionRequest) -> Iterator[Proposal]:
+    """What the rules would code."""
+    if request.default is not None:
+        for choice in (request.default.dp, request.default.dr, *request.default.das):
+            if choice is not None:
+                yield choice.proposal
 
 
 def _shown(view: Pseudonymised, evidence: Evidence) -> str:

@@ -5,6 +5,7 @@ No message of ours repeats what a server said, because servers repeat what they 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,9 @@ from pmsi_chain.settings import Settings
 
 #: Ways to ask for a typed answer, most reliable first.
 METHODS = ("json_schema", "function_calling", "json_mode")
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|maximum context length|context (?:size|window)|prompt is too long", re.I
+)
 _NO_KEY = "none"  # a client of the OpenAI protocol must send something, and must not take a key from elsewhere
 
 
@@ -98,7 +102,7 @@ def failure_of(error: Exception, timeout_s: float | None = None) -> Failure:
         return Failure(cut, other_method=True, again=True)
     if isinstance(error, openai.ContentFilterFinishReasonError):
         return Failure(ModelOutputError("la réponse du modèle a été filtrée par son hébergeur"))
-    if isinstance(error, ContextOverflowError):
+    if isinstance(error, ContextOverflowError) or _overflows(error):
         return Failure(ServiceError("demande trop longue pour le modèle : baisser PMSI_LLM_TOKEN_BUDGET"))
     if isinstance(error, openai.APITimeoutError) or isinstance(error.__cause__, AnswerLimitError):
         within = f" en {timeout_s:g} s" if timeout_s else ""
@@ -114,6 +118,13 @@ def failure_of(error: Exception, timeout_s: float | None = None) -> Failure:
         unusable = ServiceError(f"la réponse du serveur du modèle est inutilisable ({type(error).__name__})")
         return Failure(unusable, other_method=True)
     return Failure(ServiceError(f"l'appel du modèle a échoué ({type(error).__name__})"))
+
+
+def _overflows(error: Exception) -> bool:
+    """Whether the server says that the prompt is too long, in the words of vLLM, llama.cpp or OpenAI."""
+    status = getattr(error, "status_code", None)
+    said = f"{getattr(error, 'code', '')} {getattr(error, 'message', '')}"
+    return status == 413 or (status == 400 and _TOO_LONG.search(said) is not None)
 
 
 def _status_failure(status: int) -> Failure:

@@ -38,14 +38,16 @@ _FIELD = (
     r"(?:noms?(?:[ \t]+(?:de[ \t]+naissance|de[ \t]+jeune[ \t]+fille|d['’]usage|de[ \t]+famille|marital|usuel|"
     r"patronymique|du[ \t]+patient|de[ \t]+la[ \t]+patiente))?(?:[ \t]*(?:,|/|et|-)?[ \t]*pr[ée]noms?)?|pr[ée]noms?)"
 )
+#: What stands between a field and its value: a colon, in bold or not, or the next cell of a table.
+_COLON = r"[ \t]*\*{0,2}[ \t]*[:=|][ \t]*\*{0,2}[ \t]*"
 _NAME_FORMS: tuple[re.Pattern[str], ...] = (
     re.compile(rf"(?<!\w){_TITLE}[ \t]*(?P<name>{_NAME})"),
     re.compile(rf"(?<!\w)M[ \t]+(?P<name>[{_UPPER}][\w'’-]{{2,}}(?:[ \t]+{_WORD}){{0,2}})"),
-    re.compile(rf"(?<!\w)(?i:{_ROLE})[ \t]*[:=][ \t]*(?P<name>{_NAME_COMMA})"),
+    re.compile(rf"(?<!\w)(?i:{_ROLE}){_COLON}(?P<name>{_NAME_COMMA})"),
     re.compile(rf"(?<!\w)(?i:n[ée]e|[ée]pouse|[ée]p\.|veuve)[ \t]+(?P<name>{_NAME})"),
     re.compile(rf"(?<!\w)(?P<name>{_NAME_COMMA})[ \t]*,?[ \t]*\(?(?i:n[ée](?:\(?e\)?)?)[ \t]+(?i:le|en)\b"),
     re.compile(
-        rf"(?<!\w)(?i:{_FIELD})[ \t]*[:=][ \t]*(?P<name>{_LETTER}{{1,40}}"
+        rf"(?<!\w)(?i:{_FIELD}){_COLON}(?P<name>{_LETTER}{{1,40}}"
         rf"(?:['’ \t,.-]{{1,2}}(?!(?i:pr[ée]nom|nom|n[ée]e?|sexe|age|[âa]g[ée]e?|date|ipp)\b){_LETTER}{{1,40}}){{0,4}})"
     ),
 )
@@ -89,7 +91,7 @@ _FORMS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         re.compile(
             r"(?<!\w)(?i:IPP|NDA|IEP|NIP|INS|NIR|RPPS|ADELI|FINESS|(?:n°|n[uo]m[ée]ro|no?)[ \t]*(?:de|du)?[ \t]*"
             r"(?:dossier|s[ée]jour|patiente?|venue|s[ée]curit[ée][ \t]+sociale|ss|identification)|dossier|s[ée]cu)\b"
-            r"[ \t]*(?:(?i:n°|n[uo]m[ée]ro|patient)|[:=#.-]){0,3}[ \t]*"
+            r"[ \t]*(?:(?i:n°|n[uo]m[ée]ro|patient)|[:=#.*|-]|[ \t]){0,8}"
             r"(?P<value>\d(?:[ ./-]?\d){3,20}[A-Za-z]?(?!\w)"
             r"|(?=(?:[A-Za-z-]{0,24}\d){3})[A-Za-z0-9-]{5,24}(?!\w))"
         ),
