@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pmsi_chain.domain import Evidence, Finding, Position, Rum, Severity, Stay
-from pmsi_chain.rules.expressions import any_matches, stored
+from pmsi_chain.rules.expressions import matcher, stored
 from pmsi_chain.rules.guide import Guide, load_guide
 from pmsi_chain.rules.protocols import ActEdition, DiagnosisEdition, DiagnosisEntry
+
+if TYPE_CHECKING:
+    from pmsi_chain.rules.report_words import ReportText
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Case:
-    """One coding to check."""
+    """One coding to check.
+
+    Attributes:
+        facts: what is known of the report; `read`: whether a reader gave it, rather than word matching.
+        report: the text, cut into sentences; None without one.
+    """
 
     rum: Rum
     edition: DiagnosisEdition
     stay: Stay | None = None
     ccam: ActEdition | None = None
     facts: ReportFacts | None = None
+    report: ReportText | None = None
+    read: bool = False
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -119,6 +130,11 @@ class Case:
         """The act codes."""
         return tuple(act.code.strip().upper()[:7] for act in self.rum.acts)
 
+    @property
+    def text(self) -> str:
+        """The report, "" without one."""
+        return self.stay.text if self.stay else ""
+
     @cached_property
     def guide(self) -> Guide:
         """The knowledge base."""
@@ -137,7 +153,8 @@ class Case:
 
     def having(self, *expressions: str) -> tuple[str, ...]:
         """The coded diagnoses that fall under one of the expressions."""
-        return tuple(code for code in self.codes if any_matches(expressions, code))
+        found = matcher(expressions)
+        return tuple(code for code in self.codes if found.matches(code))
 
     def pairs(self) -> Iterator[tuple[Item, Item]]:
         """Every pair of coded diagnoses, in order."""

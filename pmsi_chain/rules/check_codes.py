@@ -127,21 +127,12 @@ def related_diagnosis(case: Case) -> Iterator[Finding]:
 
 def exclusions(case: Case) -> Iterator[Finding]:
     """Codes that the Guide forbids together."""
-    for rule in case.guide.rules:
-        sides = [item for item in rule.codes if item.role == "forbidden_together"]
-        if not sides:
-            continue
-        hits = [
-            (code, item.side) for code in dict.fromkeys(case.codes) for item in sides
-            if expression(item.expr).matches(code)
-        ]  # fmt: skip
+    for rule, sides in case.guide.exclusive:
+        hits = [(code, item.side) for item in sides for code in dict.fromkeys(case.having(item.expr))]
         if len({side for _, side in hits}) > 1:
             codes = tuple(dict.fromkeys(code for code, _ in hits))
-            yield case.finding(
-                rule.id, "review",
-                f"{' et '.join(display(code) for code in codes)} ensemble : {rule.statement}",
-                codes,
-            )  # fmt: skip
+            names = " et ".join(display(code) for code in codes)
+            yield case.finding(rule.id, "review", f"{names} ensemble : {rule.statement}", codes)
 
 
 def forbidden_codes(case: Case) -> Iterator[Finding]:

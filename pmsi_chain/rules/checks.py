@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from pmsi_chain.domain import Coding, Finding, Rum, Severity, Stay
-from pmsi_chain.rules import check_codes
+from pmsi_chain.rules import (
+    check_acts,
+    check_codes,
+    check_companions,
+    check_conditions,
+    check_patient,
+    check_redundancy,
+    check_report,
+)
 from pmsi_chain.rules.case import Case, ReportFacts
 from pmsi_chain.rules.protocols import ActEdition, DiagnosisEdition
+from pmsi_chain.rules.report_words import ReportText
 
 Check = Callable[[Case], Iterator[Finding]]
 
@@ -19,6 +29,44 @@ CHECKS: tuple[Check, ...] = (
     check_codes.related_diagnosis,
     check_codes.exclusions,
     check_codes.forbidden_codes,
+    check_patient.sex,
+    check_patient.age,
+    check_report.contexts,
+    check_report.past,
+    check_report.appeared,
+    check_redundancy.repeated,
+    check_redundancy.vague,
+    check_redundancy.symptoms,
+    check_redundancy.contradictory,
+    check_redundancy.notes,
+    check_redundancy.daggers,
+    check_redundancy.asterisks,
+    check_companions.external_causes,
+    check_companions.complication_codes,
+    check_companions.poisoning,
+    check_companions.germs,
+    check_companions.delivery,
+    check_companions.related,
+    check_companions.sequelae,
+    check_companions.sepsis,
+    check_companions.pregnancy,
+    check_companions.double_use,
+    check_companions.chronic_only,
+    check_companions.falls,
+    check_companions.suspicion,
+    check_conditions.words,
+    check_conditions.against,
+    check_conditions.to_add,
+    check_conditions.insulin,
+    check_conditions.anaemia,
+    check_conditions.malnutrition,
+    check_conditions.respiratory,
+    check_conditions.potassium,
+    check_conditions.cystitis,
+    check_conditions.newborn,
+    check_report.proofs,
+    check_acts.acts,
+    check_acts.together,
 )
 _ORDER: dict[Severity, int] = {"blocking": 0, "review": 1, "info": 2}
 
@@ -43,9 +91,19 @@ def check(
         Findings, blocking first, each once.
     """
     rum = coding.to_rum() if isinstance(coding, Coding) else coding
-    case = Case(rum, edition, stay, ccam, context)
+    report = ReportText.from_text(stay.text) if stay is not None and stay.text.strip() else None
+    case = Case(rum, edition, stay, ccam, context, report, read=context is not None)
+    if report is not None:
+        case = replace(case, facts=_facts(case, report))
     found: dict[tuple[str, tuple[str, ...]], Finding] = {}
     for run in CHECKS:
         for finding in run(case):
             found.setdefault((finding.rule_id, tuple(sorted(finding.codes))), finding)
     return sorted(found.values(), key=lambda finding: _ORDER[finding.severity])
+
+
+def _facts(case: Case, report: ReportText) -> ReportFacts:
+    """The reader's facts, with the values of the text when it brought none; else what simple matching finds."""
+    if case.facts is None:
+        return report.facts(case.codes, case.edition)
+    return case.facts if case.facts.values else replace(case.facts, values=report.values())

@@ -118,6 +118,53 @@ def expression(text: str) -> Expression:
     return Expression.parse(text)
 
 
-def any_matches(expressions: tuple[str, ...] | list[str], code: str) -> bool:
+def categories(first: str, last: str) -> list[str]:
+    """Every three-character category from one to another, both included (« A00 » to « B99 » crosses letters)."""
+    letters = [chr(code) for code in range(ord(first[0]), ord(last[0]) + 1)]
+    every = (f"{letter}{number:02d}" for letter in letters for number in range(100))
+    return [category for category in every if first <= category <= last]
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Several expressions at once, made for speed: a set of categories, a tuple of prefixes, and the rest."""
+
+    categories: frozenset[str]
+    prefixes: tuple[str, ...]
+    others: tuple[Expression, ...]
+
+    @classmethod
+    def from_expressions(cls, texts: tuple[str, ...]) -> Self:
+        """Sort the expressions by how they can be compared."""
+        whole: set[str] = set()
+        prefixes: list[str] = []
+        others: list[Expression] = []
+        for parsed in map(expression, texts):
+            if parsed.pattern is not None or parsed.specificity == "all" or parsed.nomenclature == "ccam":
+                others.append(parsed)
+            elif len(parsed.first) == 3:
+                whole.update(categories(parsed.first, parsed.last))
+            elif parsed.first == parsed.last:
+                prefixes.append(parsed.first)
+            else:
+                others.append(parsed)
+        return cls(frozenset(whole), tuple(prefixes), tuple(others))
+
+    def matches(self, code: str) -> bool:
+        """Whether a stored code falls under one of the expressions."""
+        return (
+            code[:3] in self.categories
+            or code.startswith(self.prefixes)
+            or (bool(self.others) and any(parsed.matches(code) for parsed in self.others))
+        )
+
+
+@lru_cache(maxsize=4096)
+def matcher(texts: tuple[str, ...]) -> Matcher:
+    """`Matcher.from_expressions`, remembered."""
+    return Matcher.from_expressions(texts)
+
+
+def any_matches(expressions: tuple[str, ...], code: str) -> bool:
     """Whether a stored code falls under one of the expressions."""
-    return any(expression(text).matches(code) for text in expressions)
+    return matcher(expressions).matches(code)

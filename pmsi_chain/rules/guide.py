@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pmsi_chain.domain import RuleSource
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.rules.expressions import Specificity, expression
+from pmsi_chain.rules.expressions import Specificity, categories, expression
 
 Role = Literal[
     "dp", "dr", "das", "forbidden", "forbidden_together", "forbidden_dp", "forbidden_dr", "forbidden_das",
@@ -255,8 +255,22 @@ class Guide:
         return rule_id in self._by_id
 
     @cached_property
-    def _index(self) -> tuple[tuple[GuideRule, CodeExpression], ...]:
-        return tuple((rule, code) for rule in self.rules for code in rule.codes)
+    def _index(self) -> dict[str, list[tuple[int, GuideRule, CodeExpression]]]:
+        """What may match a code, by its category; « * » for what may match any."""
+        index: dict[str, list[tuple[int, GuideRule, CodeExpression]]] = {}
+        every = [(rule, item) for rule in self.rules for item in rule.codes]
+        for place, (rule, item) in enumerate(every):
+            parsed = expression(item.expr)
+            anywhere = parsed.specificity == "all" or parsed.nomenclature == "ccam" or "?" in parsed.first[:3]
+            for key in ("*",) if anywhere else categories(parsed.first[:3], parsed.last[:3]):
+                index.setdefault(key, []).append((place, rule, item))
+        return index
+
+    @cached_property
+    def exclusive(self) -> tuple[tuple[GuideRule, tuple[CodeExpression, ...]], ...]:
+        """The rules that forbid codes together, with the expressions of each side."""
+        found = ((rule, tuple(i for i in rule.codes if i.role == "forbidden_together")) for rule in self.rules)
+        return tuple((rule, items) for rule, items in found if items)
 
     def matching(self, code: str, nomenclature: Literal["cim10", "ccam"] = "cim10") -> list[Match]:
         """The rules that speak of a stored code, the most specific first, then in the order of the Guide.
@@ -264,7 +278,8 @@ class Guide:
         Each rule comes once, with its most specific expression and every role it gives the code.
         """
         found: dict[str, Match] = {}
-        for rule, item in self._index:
+        index = self._index
+        for _, rule, item in sorted(index.get(code[:3], []) + index.get("*", []), key=lambda row: row[0]):
             parsed = expression(item.expr)
             if parsed.nomenclature != nomenclature or not parsed.matches(code):
                 continue

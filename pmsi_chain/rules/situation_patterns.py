@@ -11,7 +11,8 @@ OF = r"(?:d(?:e l'|e la |u |es |'une? |'un |e |')|a une? )"
 END = (
     r"(?=\s*(?:[;.,:()«»\n]|$)|\s+(?:en raison|pour|lors |au cours|chez|dues? a|suivie?s? (?:d'|de|du)|est |sont |ont "
     r"|a ete|qui |dont |avec |apres |sans |par (?:effet|voie)|a la suite|d'une? (?:patient|malade|femme|homme|enfant)"
-    r"|ayant|afin|au terme|suivi|et (?:debut|mise|son traitement|traitement)|hospitalise|non confirme|prise? en charge|il y a))"
+    r"|ayant|afin|au terme|suivi|et (?:debut|mise|son traitement|traitement)"
+    r"|hospitalise|non confirme|prise? en charge|il y a))"
 )
 PATIENT = r"(?:patiente?s?|malades?|sujets?|femme|homme|enfant|personne)"
 MOTIVE = re.compile(

@@ -1,0 +1,116 @@
+"""Checks of a coding against what the report says: negated, supposed, of a relative, past, late, or not proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pmsi_chain.domain import Evidence, Finding, Severity
+from pmsi_chain.rules.case import Case, Item
+from pmsi_chain.rules.check_tables import Proof, check_tables
+from pmsi_chain.rules.expressions import any_matches, chapter_of
+
+#: A CMA weighs in the group from this level on.
+_CMA = 2
+
+
+def contexts(case: Case) -> Iterator[Finding]:
+    """A condition that the report denies, only supposes, or gives to a relative (ch. IV, 2; ch. V, Antécédents)."""
+    if case.facts is None:
+        return
+    facts = case.facts
+    kinds: tuple[tuple[Mapping[str, tuple[Evidence, ...]], str, Severity, str], ...] = (
+        (facts.negated, "GM2026-IV-DAS-05", "blocking", "est nié par le compte rendu : le retirer"),
+        (facts.family, "GM2026-V-ATCD-01", "blocking",
+         "est l'affection d'un parent : le retirer, ou coder l'antécédent familial (Z80-Z84)"),
+        (facts.hypothesis, "GM2026-IV-DAS-05", "review",
+         "n'est qu'une hypothèse dans le compte rendu : coder le symptôme, ou trouver ce qui la confirme"),
+    )  # fmt: skip
+    for item in case.items:
+        if chapter_of(item.code) in ("XX", "XXI"):
+            continue
+        for listed, rule, severity, what in kinds:
+            if item.code in listed and item.code not in facts.present:
+                rule_id = "GM2026-IV-DR-06" if item.position == "dr" and rule == "GM2026-IV-DAS-05" else rule
+                yield case.finding(
+                    rule_id, severity, f"{case.show(item.code)} {what}.", (item.code,), listed[item.code]
+                )
+                break
+
+
+def past(case: Case) -> Iterator[Finding]:
+    """A cured condition coded as if it were present (ch. V, Antécédents, p. 82-83)."""
+    if case.facts is None:
+        return
+    for item in case.items:
+        words = case.facts.history.get(item.code)
+        if (
+            words is None
+            or item.position == "dr"
+            or not any_matches(check_tables().groups["peut être ancien"], item.code)
+        ):
+            continue
+        tumour = any_matches(("C00-C97",), item.code)
+        yield case.finding(
+            "GM2026-V-ATCD-04" if tumour else "GM2026-V-ATCD-01", "review",
+            f"{case.show(item.code)} n'apparaît que comme antécédent : "
+            + ("le soignant doit dire si le cancer est actif ; sinon Z85." if tumour
+               else "code d'antécédent (Z80-Z99) ou de séquelle s'il n'est plus actif."),
+            (item.code,), words,
+        )  # fmt: skip
+
+
+def appeared(case: Case) -> Iterator[Finding]:
+    """A DP that began during the stay (ch. IV, 1.1)."""
+    if case.facts is None or not case.dp or case.dp in case.facts.motive:
+        return
+    words = case.facts.appeared.get(case.dp)
+    if words is not None:
+        yield case.finding(
+            "GM2026-IV-DP-02", "blocking" if case.read else "review",
+            f"Le DP {case.show(case.dp)} est apparu pendant le séjour : il devient un DAS, et le DP est le motif "
+            "d'admission.",
+            (case.dp,), words,
+        )  # fmt: skip
+
+
+def proofs(case: Case) -> Iterator[Finding]:
+    """A DAS that weighs in the group must be written, and shown to be examined, treated or monitored (ch. IV, 2)."""
+    if case.facts is None:
+        return
+    facts = case.facts
+    for item in case.items:
+        if item.position != "das" or chapter_of(item.code) in ("XX", "XXI"):
+            continue
+        entry = case.entry(item.code)
+        level = entry.cma_level if entry else None
+        proof = _proof(item.code)
+        if proof is None and (level or 0) < _CMA:
+            continue
+        if any(item.code in listed for listed in (facts.negated, facts.family, facts.hypothesis)):
+            continue
+        yield from _missing(case, item, proof, level)
+
+
+def _proof(code: str) -> Proof | None:
+    return next((proof for proof in check_tables().proofs if any_matches(proof.codes, code)), None)
+
+
+def _missing(case: Case, item: Item, proof: Proof | None, level: int | None) -> Iterator[Finding]:
+    facts = case.facts
+    if facts is None:
+        return
+    weight = f"CMA de niveau {level}" if (level or 0) >= _CMA else "diagnostic contrôlé de près"
+    expect = proof.expect if proof else "un examen, un traitement ou une surveillance qui le vise"
+    if item.code not in facts.present and item.code not in facts.managed:
+        if case.read or proof is not None:
+            yield case.finding(
+                "GM2026-IV-DAS-02", "review",
+                f"{case.show(item.code)}, {weight} : aucun passage du compte rendu ne l'atteste ; il manque {expect}.",
+                (item.code,),
+            )  # fmt: skip
+    elif item.code not in facts.managed:
+        yield case.finding(
+            "GM2026-IV-DAS-02", "review",
+            f"{case.show(item.code)}, {weight}, est écrit mais rien ne montre sa prise en charge ; il manque {expect}.",
+            (item.code,), facts.present[item.code],
+        )  # fmt: skip
