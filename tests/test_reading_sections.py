@@ -150,6 +150,16 @@ def test_relatives_have_their_own_section() -> None:
     assert report.context_at(start, start + len("asthme")) == {"listed_history"}
 
 
+def test_what_is_copied_from_an_earlier_stay_is_history() -> None:
+    text = "Hospitalisation précédente :\nSepsis à point de départ urinaire.\nMotif : chute.\n"
+    report = bare_reader().read(text)
+    assert [section.previous for section in report.sections] == [True, False]
+    start = text.index("Sepsis")
+    assert "history" in report.context_at(start, start + len("Sepsis"))
+    start = text.index("chute")
+    assert report.context_at(start, start + len("chute")) == set()
+
+
 def test_every_heading_leads_to_a_known_section() -> None:
     assert set(heading_names().values()) <= set(SECTION_NAMES)
 

@@ -11,7 +11,8 @@ from typing import Self
 
 from pmsi_chain.nomenclature import Cim10Edition, Cim10Entry
 from pmsi_chain.reading.tokens import Token, tokens_of
-from pmsi_chain.reading.words import word_classes
+from pmsi_chain.reading.words import is_adjective, word_classes
+from pmsi_chain.text import fold
 from pmsi_chain.text import tokens as index_terms
 
 _BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]")
@@ -19,6 +20,7 @@ _TAIL = re.compile(
     r"[,;]?\s+(?:sans (?:autre )?(?:précision|indication)|SAI|non précisée?s?|d'origine non précisée|"
     r"de (?:nature|type|siège|localisation) non précisée?|non classée?s? ailleurs)\s*$", re.I
 )  # fmt: skip
+_PREPOSITION = re.compile(r"\b(?:de|du|des|à|au|aux|en|par|avec|pour|chez|sans)\b|[dl]['’]", re.I)
 _REST = re.compile(r"^(?:autres?|certaine?s|sujets?|personnes?)\b", re.I)
 _MAX_WORDS = 12
 _MAX_CODES = 6
@@ -107,13 +109,20 @@ def _keys(entry: Cim10Entry) -> set[tuple[str, ...]]:
         if _REST.match(label):
             continue
         bare = _TAIL.sub("", _BRACKETS.sub("", label))
-        pair = bare.split(" et ")
-        halves = pair if len(pair) == 2 and all(len(index_terms(half)) <= 2 for half in pair) else []
+        halves = _halves(bare)
         for form in {label, _BRACKETS.sub("", label), bare, _TAIL.sub("", label), *halves}:
             key = tuple(index_terms(form))
             if 0 < len(key) <= _MAX_WORDS and (len(key) > 1 or (len(key[0]) > 3 and key[0] not in too_general)):
                 keys.add(key)
     return keys
+
+
+def _halves(label: str) -> list[str]:
+    """« Nausées et vomissements » names two things; « mélioïdose subaiguë et chronique » and what has a « de », one."""
+    pair = label.split(" et ")
+    if len(pair) != 2 or _PREPOSITION.search(label) or any(is_adjective(fold(half).split()[-1]) for half in pair):
+        return []
+    return pair if all(len(index_terms(half)) <= 2 for half in pair) else []
 
 
 def _codable_below(edition: Cim10Edition, code: str) -> list[str]:

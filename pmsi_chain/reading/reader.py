@@ -199,6 +199,8 @@ def _contexts(
         flags = set()
         if section.name == "antecedents":
             flags.add("listed_history")
+        if section.previous:
+            flags.add("history")
         if section.family:
             flags.add("family")
         base.append(frozenset(flags))

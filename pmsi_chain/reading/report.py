@@ -31,6 +31,7 @@ class Section:
         start, end: from the heading's line to the next heading.
         body: where the text after the heading begins.
         family: the heading speaks of relatives ("Antécédents familiaux").
+        previous: the heading announces what was copied from an earlier stay ("Hospitalisation précédente").
     """
 
     name: str
@@ -39,6 +40,7 @@ class Section:
     end: int
     body: int
     family: bool = False
+    previous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

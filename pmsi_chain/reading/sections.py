@@ -22,6 +22,9 @@ _MARKS = re.compile(
 _TRAILING = re.compile(r"[ \t:：.=*_#\-–—]+$")
 #: A heading in the middle of a line, after the end of a sentence: « … stable. Traitement de sortie : … ».
 _INLINE = re.compile(r"(?:(?<=[.;!?])|(?<=\s[-–—]))[ \t]+(?=(?:\*\*)?[A-ZÀ-Ý][^.;:!?\n\r|]{2,48}:)")
+_PREVIOUS = re.compile(
+    r"\bprecedente?s?\b|\b(?:hospitalisation|sejour)s? anterieur|\bdernie(?:r|re) (?:hosp|sej|comp|cour)"
+)
 #: A title of these sections is known as a whole or not at all (« Patient connu pour : » is no heading).
 _EXACT_ONLY = frozenset({"identite", "autre"})
 _MAX_TITLE_CHARS = 80
@@ -102,7 +105,8 @@ def find_sections(text: str) -> tuple[Section, ...]:
     for index, (start, body, name, title) in enumerate(headings):
         end = headings[index + 1][0] if index + 1 < len(headings) else len(text)
         folded = fold(title)
-        sections.append(Section(name, title, start, end, body, "famil" in folded or "heredit" in folded))
+        family = "famil" in folded or "heredit" in folded
+        sections.append(Section(name, title, start, end, body, family, _PREVIOUS.search(folded) is not None))
     return tuple(sections)
 
 
@@ -160,7 +164,7 @@ def _heading_of(piece: str, level: int, current: str, *, at_line_start: bool) ->
     name = heading_names().get(folded)
     shouted = title.isupper() and len(title) > 3
     if name is None and (emphasised or shouted or has_colon) and at_line_start and not marks["bullet"]:
-        name = _name_by_parts(folded)
+        name = _name_by_parts(folded, 2 if emphasised or has_colon else 0)
     if name is not None:
         bulleted_value = marks["bullet"] and not alone
         if bulleted_value and name in {"identite", "complementaires", "biologie", "autre", "examen"}:
@@ -192,8 +196,11 @@ def _ends_sentence(piece: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _name_by_parts(folded: str) -> str | None:
-    """Section of an unknown title: its longest known beginning, if what is left only qualifies it."""
+def _name_by_parts(folded: str, spare_words: int) -> str | None:
+    """Section of an unknown title: its longest known beginning, if what is left only qualifies it.
+
+    `spare_words` more words may follow; none in a mere line of capitals, « ALLERGIE A LA PENICILLINE » is no heading.
+    """
     names = heading_names()
     parts = folded.replace(" - ", " ").replace("/", " ").replace("(", " ").replace(")", " ").replace(",", " ").split()
     for size in range(len(parts), 0, -1):
@@ -201,7 +208,7 @@ def _name_by_parts(folded: str) -> str | None:
         if name is not None and (name not in _EXACT_ONLY or size == len(parts)):
             rest = [part for part in parts[size:] if part not in _QUALIFIERS]
             known_rest = any(names.get(" ".join(rest[i:])) for i in range(len(rest)))
-            if len(rest) <= 2 or known_rest:
+            if len(rest) <= spare_words or known_rest:
                 return name
             return None
     return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pmsi_chain.text import STOP_WORDS, stem, word_spans
+from pmsi_chain.text import tokens as index_terms
 
 #: Ends a statement: full stop, semicolon, colon, dash between blanks, bullet, table rule.
 STRONG_SIGN = re.compile(r"[;:!?|•→]|\.(?=\s|$)|\.{2,}|\s[-–—]\s|\n\s*[-–—*•]")
 _ELIDED = re.compile(r"(?:^|[^\w])([a-zA-Z]{1,7})['’ʼ`´]\s*$")
+_ACCENT = re.compile(r"[àâçèéêëîïôùû]")
 _NUMBER = re.compile(r"[0-9][0-9.,]*")
 
 
@@ -23,8 +26,8 @@ class Token:
         start, end: place in the text as given.
         gap: the characters between the previous word and this one, elided article included.
         elided: "d'", "n'", "qu'"… when such an article precedes the word, else "".
-        capital: written with a capital.
-        accented: the first letter carries an accent as written: « à » is no form of « avoir ».
+        is_stop: a function word, which no index term is made of.
+        may_be_to: « à », or an « a » that may stand for it in capitals or in a text without accents.
     """
 
     word: str
@@ -33,36 +36,37 @@ class Token:
     end: int
     gap: str
     elided: str
-    capital: bool
-    accented: bool = False
+    is_stop: bool
+    may_be_to: bool
 
     @property
     def is_number(self) -> bool:
         """Digits only, decimal signs included."""
         return _NUMBER.fullmatch(self.word) is not None
 
-    @property
-    def is_stop(self) -> bool:
-        """A function word; a capital letter alone (« hépatite A », « vitamine D ») is content."""
-        return self.word in STOP_WORDS and not (self.capital and len(self.word) == 1)
-
 
 def tokens_of(text: str) -> list[Token]:
     """All words of a text, in order."""
     out: list[Token] = []
     previous_end = 0
+    has_accents = _ACCENT.search(text) is not None
     for word, start, end in word_spans(text):
         gap = text[previous_end:start]
         elided = ""
         if gap and gap[-1] in "'’ʼ`´ ":
             match = _ELIDED.search(gap)
             elided = match.group(1).lower() + "'" if match else ""
-        out.append(Token(word, stem(word), start, end, gap, elided, text[start].isupper(), text[start] in "àÀ"))
+        is_stop = word in STOP_WORDS
+        may_be_to = False
+        if word == "a":
+            is_stop = not (out and _is_letter_after(out[-1].word))
+            may_be_to = not has_accents or text[start] != "a"
+        out.append(Token(word, stem(word), start, end, gap, elided, is_stop, may_be_to))
         previous_end = end
     return out
 
 
-def content_key(tokens: list[Token]) -> tuple[str, ...]:
-    """Stems of the content words; all stems when there is none."""
-    content = tuple(token.stem for token in tokens if not token.is_stop)
-    return content or tuple(token.stem for token in tokens)
+@lru_cache(maxsize=4096)
+def _is_letter_after(word: str) -> bool:
+    """Is « a » after this word a letter (« hépatite A ») and no preposition? The analyser decides."""
+    return "a" in index_terms(f"{word} a {word}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pmsi_chain.reading.context import Scope
 from pmsi_chain.reading.tokens import Token
-from pmsi_chain.reading.words import word_classes
+from pmsi_chain.reading.words import is_adjective, word_classes
 
 #: Content words of the longest window; official labels are longer, clinicians' expressions hardly ever.
 MAX_CONTENT_WORDS = 10
@@ -20,40 +20,14 @@ _MAX_HEAD_WORDS = 4
 _MAX_ADJECTIVES = 3
 _SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>+\t,/]|\s[-–—]\s")
 _HARD_SIGN = re.compile(r"[.;:!?|•→()\[\]{}=<>\t]|\s[-–—]\s")
-_ADJECTIVE = re.compile(
-    r"(?:iques?|aques?|oires?|ane(?:e?s?)|(?:[^t]|nt)ales?|aux|al|els?|elles?|aires?|eux|euses?|ien(?:ne)?s?|ifs?|ives?|oides?|eens?|eennes?|"
-    r"genes?|pares?|ables?|ibles?|antes?|antiels?|ees?|es?e)$"
-)
-_NOT_ADJECTIVE = frozenset(
-    [
-        "hopital",
-        "canal",
-        "journal",
-        "mal",
-        "capital",
-        "aux",
-        "bilan",
-        "maxillaire",
-        "sommaire",
-        "vestibulaire",
-        "annuaire",
-        "travaux",
-        "clinique",
-        "technique",
-        "musique",
-        "diagnostic",
-        "traumatique",
-        "anticoagulants",
-        "colique",
-        "panique",
-        "politique",
-        "tique",
-    ]
-)
 _OPEN_DE = frozenset({"de", "d'", "du", "des", "la", "l'", "le", "les", "au", "aux", "a"})
 _COMPOSE = frozenset({"et", "ou", "ni", "puis"})
 #: Cues that labels hold too (« diverticulose sans perforation ni abcès »): inside a window, never first or last.
 _LABEL_WORDS = frozenset({"sans", "ni", "non"})
+
+
+_SUBJECTS = frozenset({"il", "elle", "on", "qui", "y", "patient", "patiente", "monsieur", "madame", "mr", "mme"})
+_AFTER_HAS = frozenset({"ete", "eu", "pu", "un", "une", "des", "du", "recu", "mis", "bien"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +74,13 @@ def _chunks(tokens: Sequence[Token], scopes: Sequence[Scope]) -> Iterator[tuple[
 def _is_to(tokens: Sequence[Token], index: int) -> bool:
     """The preposition « à », which without its accent looks like « il a »."""
     token = tokens[index]
-    if token.word != "a":
+    if not token.may_be_to:
         return False
-    return token.accented or (index + 1 < len(tokens) and tokens[index + 1].elided == "l'")
+    following = tokens[index + 1] if index + 1 < len(tokens) else None
+    if following is None or following.elided == "l'":
+        return following is not None
+    before = tokens[index - 1].word if index else ""
+    return not (before in _SUBJECTS or following.word in _AFTER_HAS or following.word in word_classes()["verb"])
 
 
 def _may_bound(token: Token) -> bool:
@@ -141,14 +119,8 @@ def _plain(tokens: Sequence[Token], first: int, last: int) -> Iterator[Window]:
                 yield Window(i, j, ((i, j),))
 
 
-def _is_adjective(token: Token) -> bool:
-    word = token.word
-    return (
-        len(word) > 3
-        and word not in _NOT_ADJECTIVE
-        and (word in word_classes()["adjective"] or _ADJECTIVE.search(word) is not None)
-        and not token.elided
-    )
+def _qualifies(token: Token) -> bool:
+    return is_adjective(token.word) and not token.elided
 
 
 def _composed(tokens: Sequence[Token]) -> Iterator[Window]:
@@ -168,7 +140,7 @@ def _after_conjunction(tokens: Sequence[Token], conjunction: int) -> Iterator[Wi
     ):
         return
     items = _items_before(tokens, conjunction)
-    if _is_adjective(tokens[after]):
+    if _qualifies(tokens[after]):
         yield from _adjectives(tokens, items, conjunction, after)
     elif _opens_complement(tokens[after]):
         yield from _complements(tokens, conjunction, after)
@@ -180,7 +152,7 @@ def _opens_complement(token: Token) -> bool:
 
 def _follows_as_adjective(tokens: Sequence[Token], index: int) -> bool:
     following = tokens[index + 1] if index + 1 < len(tokens) else None
-    return following is not None and _is_adjective(following) and not _SIGN.search(following.gap)
+    return following is not None and _qualifies(following) and not _SIGN.search(following.gap)
 
 
 def _items_before(tokens: Sequence[Token], conjunction: int) -> list[int]:
@@ -191,7 +163,7 @@ def _items_before(tokens: Sequence[Token], conjunction: int) -> list[int]:
         index > 0
         and "," in tokens[index].gap
         and not _HARD_SIGN.search(tokens[index].gap)
-        and _is_adjective(tokens[index])
+        and _qualifies(tokens[index])
     ):
         starts.append(index)
         index -= 1
@@ -219,7 +191,7 @@ def _head_before(tokens: Sequence[Token], adjective: int) -> Iterator[int]:
 def _adjectives(tokens: Sequence[Token], items: list[int], conjunction: int, after: int) -> Iterator[Window]:
     """The first item stands with its noun; the others take that noun."""
     first_item = (items[-1] if items else conjunction) - 1
-    if first_item < 1 or not _is_adjective(tokens[first_item]):
+    if first_item < 1 or not _qualifies(tokens[first_item]):
         return
     head_last = first_item - 1
     if head_last < 0 or tokens[head_last].is_stop or _SIGN.search(tokens[first_item].gap):

@@ -3,9 +3,41 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
+
+_ADJECTIVE = re.compile(
+    r"(?:iques?|aques?|oires?|ane(?:e?s?)|(?:[^t]|nt)ales?|aux|al|els?|elles?|aires?|eux|euses?|ien(?:ne)?s?|ifs?|ives?|oides?|eens?|eennes?|"
+    r"genes?|pares?|ables?|ibles?|antes?|antiels?|ees?|es?e)$"
+)
+_NOT_ADJECTIVE = frozenset(
+    [
+        "hopital",
+        "canal",
+        "journal",
+        "mal",
+        "capital",
+        "aux",
+        "bilan",
+        "maxillaire",
+        "sommaire",
+        "vestibulaire",
+        "annuaire",
+        "travaux",
+        "clinique",
+        "technique",
+        "musique",
+        "diagnostic",
+        "traumatique",
+        "anticoagulants",
+        "colique",
+        "panique",
+        "politique",
+        "tique",
+    ]
+)
 
 
 @lru_cache(maxsize=1)
@@ -23,3 +55,12 @@ def word_classes() -> Mapping[str, frozenset[str]]:
     for row in csv.DictReader(source.splitlines(), delimiter=";"):
         classes.setdefault(row["kind"], set()).add(row["word"])
     return {kind: frozenset(words) for kind, words in classes.items()}
+
+
+def is_adjective(word: str) -> bool:
+    """Has the folded word the ending of an adjective (« rénale », « osseuses », « cardiaque »)?"""
+    return (
+        len(word) > 3
+        and word not in _NOT_ADJECTIVE
+        and (word in word_classes()["adjective"] or _ADJECTIVE.search(word) is not None)
+    )
