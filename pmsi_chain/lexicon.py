@@ -8,7 +8,7 @@ The data is `knowledge/lexicon.csv` (`;`-separated, UTF-8): `term;expansion;kind
 | `capitals` | in capitals, or in a short query: in lower case its letters are a French word | IRA, AIT |
 | `cased` | as written only, never inside a passage in capitals: its letters are a French word | LES, K |
 | `shortening` | any case, with its full stop; up to three letters: in a short query, or full stop | cœlio |
-| | written with a full stop in the file: nowhere without one, where it is another word | implant., inf. |
+| | written with a full stop in the file: only before one that ends no sentence | abl., inf. |
 | `synonym`, `lay` | any case, singular or plural | escarre, crise cardiaque |
 
 `senses` is empty, or lists every reading of an ambiguous term, the default first, each with the words that
@@ -300,7 +300,7 @@ def _matches_at(pattern: _Pattern, text: str, words: list[_Word], index: int, is
         return written == pattern.written and not _in_capitals(words, index, count)
     if kind == "shortening":
         if pattern.entry.term.endswith("."):
-            return text.startswith(".", here[-1].end)
+            return _has_full_stop(text, here[-1].end)
         return pattern.n_letters > 3 or is_query or _has_full_stop(text, here[-1].end)
     if kind == "abbreviation" and pattern.n_letters > 2:
         return True
