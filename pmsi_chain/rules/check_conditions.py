@@ -10,7 +10,10 @@ from pmsi_chain.rules.case import Case, LabValue, display
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
 
-_INSULIN = re.compile(r"insulin|lantus|novorapid|levemir|toujeo|humalog|tresiba|abasaglar|apidra|novomix|humulin")
+_INSULIN = re.compile(
+    r"(?<!non )(?<!non traite par )(?<!non traitee par )(?<!non traite par l')insulin"
+    r"|lantus|novorapid|levemir|toujeo|humalog|tresiba|abasaglar|apidra|novomix|humulin"
+)
 _VENTILATED = re.compile(r"ventil\w+|\bvni\b|intub\w+|optiflow|oxygenotherapie haut debit|respirateur")
 _BLEEDING = re.compile(
     r"saignement|hemorrag|plaie (?:vasculaire|arteriel|veineu|d'un)|lachage|choc|massive|hematome|reprise"

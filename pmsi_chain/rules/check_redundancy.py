@@ -13,6 +13,8 @@ from pmsi_chain.rules.expressions import any_matches, chapter_of, expression, st
 #: Chapters where one category holds several distinct facts: no « unspecified beside precise » there.
 _SEVERAL = frozenset({"XV", "XVI", "XX", "XXI", "XXII"})
 _PARTNER = re.compile(r"\(\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?(?:\s*[-–]\s*[A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)?)")
+#: Symptoms that the Guide wants as DP although their disease is known (ch. VI, T2; ch. V, Chutes à répétition).
+_DP_SYMPTOMS = ("R18", "R52.1", "R29.6")
 #: Dagger subdivisions of diabetes that announce a manifestation, and the asterisk codes that say which.
 _DIABETES = (("E1?.2", ("N08.3", "N18", "N17")), ("E1?.3", ("H28.0", "H36.0", "H42.0")),
              ("E1?.4", ("G59.0", "G63.2", "G73.0", "G99.0")), ("E1?.5", ("I79.2", "L97", "M14.2", "I70")))  # fmt: skip
@@ -79,7 +81,7 @@ def symptoms(case: Case) -> Iterator[Finding]:
                     "sauf s'il a demandé une prise en charge propre.",
                     (item.code, causes[0]),
                 )  # fmt: skip
-            elif item.position == "dp":
+            elif item.position == "dp" and not any_matches(_DP_SYMPTOMS, item.code):
                 yield case.finding(
                     "GM2026-VI-D1", "review",
                     f"Le DP {case.show(item.code)} est un symptôme dont une cause est codée, {case.show(causes[0])} : "

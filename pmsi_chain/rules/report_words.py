@@ -19,14 +19,15 @@ from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.rules.protocols import DiagnosisEdition
 from pmsi_chain.text import fold, tokens
 
+_NEAR = r"(?:(?!\b(?:mais|avec|ainsi|et une?|cependant|en revanche)\b)[^,;:])"
 _BREAK = re.compile(r"(?<=[.!?;])\s+|\n+")
 _HEADING = re.compile(
     r"^\W*(?P<name>antecedents?|atcd|motif|histoire|hdm|anamnese|mode de vie|traitement|examen|evolution|conclusion"
     r"|au total|synthese|resultats?|biologie|allergies?|diagnostic|sortie|suites?|devenir|prise en charge)\b[^.;]{0,40}"
 )
 _NEGATION = re.compile(
-    r"\b(?:pas|non|absence|aucune?s?|sans|nie|ni|jamais|infirm\w*|elimin\w*|ecart\w*|exclu\w*"
-    r"|recherche negative)\b[^,;:]{0,45}$"
+    r"\b(?:pas|absence|aucune?s?|sans|nie|ni|jamais|infirm\w*|elimin\w*|ecart\w*|exclu\w*"
+    r"|recherche negative)\b" + _NEAR + r"{0,45}$"
 )
 _NEGATION_AFTER = re.compile(
     r"^[^,;:]{0,25}?\b(?:eliminee?s?|ecartee?s?|infirmee?s?|exclue?s?|absente?s?|non retenue?s?)\b"
@@ -34,8 +35,7 @@ _NEGATION_AFTER = re.compile(
 _NOT_NEGATION = re.compile(r"sans (?:delai|attendre)|pas de (?:doute|complication)|non seulement")
 _HYPOTHESIS = re.compile(
     r"\b(?:suspicion|suspectee?|suspecte|possible|evoqu\w+|evocateur|eventuelle?|hypothese|craint\w*"
-    r"|a eliminer|devant faire rechercher)\b"
-    r"[^,;:]{0,40}$"
+    r"|a eliminer|devant faire rechercher)\b" + _NEAR + r"{0,40}$"
 )
 _HYPOTHESIS_AFTER = re.compile(r"^[^,;:.]{0,25}?(?:\b(?:possible|suspectee?|evoquee?|a confirmer|non confirmee?)\b|\?)")
 _FAMILY = re.compile(
