@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -18,7 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
-from pmsi_chain.domain import Evidence, Position, Stay
+from pmsi_chain.domain import Evidence, Position, ReviewItem, Stay
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.llm import LlmSelector
 from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest
@@ -156,6 +157,21 @@ def test_what_the_rules_coded_and_the_model_left_goes_to_review_with_its_reason(
     assert [(r.code, r.reason) for r in chosen.review] == [("E43", "écarté par le modèle : critère de poids absent")]
 
 
+def test_doubt_of_the_rules_stays_in_review_unless_chosen(scripted: Scripted) -> None:
+    doubts = tuple(
+        ReviewItem(code=c, display=c, label=c, position="das", probability=0.4, reason="trop peu sûr")
+        for c in ("I489", "R53")
+    )
+    asked = request(default=replace(DEFAULT, review=doubts))
+    assert [r.code for r in selector(scripted(GOOD))(asked).review] == ["R53"]
+
+
+def test_long_justification_is_cut_and_ids_may_be_in_capitals(scripted: Scripted) -> None:
+    chosen = selector(scripted(answer(pick(" C1 ", "E1", why="mot " * 200))))(request())
+    assert chosen.dp is not None
+    assert len(chosen.dp.reasons[0]) <= len("selon le modèle : ") + 300
+
+
 def test_other_dp_names_the_one_of_the_rules_as_runner_up(scripted: Scripted) -> None:
     chosen = selector(scripted(answer(pick("c3", "e3"), [pick("c1", "e1")])))(request())
     assert chosen.runner_up == "J18.1 Pneumopathie lobaire : DP selon les règles, non retenu par le modèle"
@@ -209,6 +225,14 @@ def test_candidates_that_no_one_may_choose_are_not_shown(scripted: Scripted) -> 
     assert "I21.9" not in model.said
 
 
+def test_qualifier_of_the_whole_proposal_bars_it_too(scripted: Scripted) -> None:
+    """The proposal says that it holds everywhere, even where a proof does not repeat it."""
+    doubted = proposal("I269", "Embolie", evidence("embolie pulmonaire", "evolution"), context="hypothesis")
+    model = scripted(answer(pick("c1", "e1")))
+    selector(model)(request(PNEUMONIA, doubted))
+    assert "I26.9" not in model.said
+
+
 def test_no_candidate_no_call(scripted: Scripted) -> None:
     chosen = selector(scripted())(request(EMBOLISM, FATHER, default=None))
     assert (chosen.dp, chosen.das) == (None, ())
@@ -224,6 +248,7 @@ ATTACKS: dict[str, Any] = {
     "forbidden position": answer(pick("c2", "e2")),
     "invented quote": answer(pick("c1", None, "méningite purulente à pneumocoque")),
     "proof of another candidate": answer(pick("c1", "e2")),
+    "proof of another candidate beside a true quote": answer(pick("c1", "e2", "pneumopathie franche lobaire")),
     "unknown proof": answer(pick("c1", "e77")),
     "no proof": answer(pick("c1")),
     "empty quote": answer(pick("c1", None, "«…»")),
@@ -352,7 +377,7 @@ REJECTS = st.lists(st.fixed_dictionaries({"candidate": IDS, "reason": st.just("n
 
 
 @given(first=st.builds(answer, st.none() | PICKS, st.lists(PICKS, max_size=4), st.none() | PICKS, REJECTS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_is_answered_what_comes_out_is_grounded_and_legal(first: dict[str, Any]) -> None:
     asked = request()
     chosen = selector(ScriptedModel(script=[first, first]))(asked)
@@ -518,6 +543,16 @@ def test_candidates_that_do_not_fit_are_named(scripted: Scripted) -> None:
     assert 0 < shown < 60
     assert note.count("A") == 60 - shown
     assert "A59" in note
+
+
+def test_what_a_rule_imposes_is_never_cut(scripted: Scripted) -> None:
+    many = [proposal(f"A{n:02}", "Maladie " * 20, evidence("Dénutrition sévère", "evolution")) for n in range(60)]
+    model = scripted(answer(pick("c1", "e1")))
+    chosen = selector(model, token_budget=2_000)(
+        request(*many, default=Selection(dp=Choice(PALLIATIVE, "dp", "GM2026-VI-T10-01")))
+    )
+    assert ". Z51.5 " in model.said
+    assert not any("Z51.5" in note for note in chosen.notes)
 
 
 def test_rules_are_shown_once_and_pointed_at(scripted: Scripted) -> None:

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -150,6 +151,20 @@ def dies_halfway(handler: Handler, body: Body) -> None:
     drops(handler, body)
 
 
+def dribbles(handler: Handler, body: Body) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    try:
+        for _ in range(60):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+    except OSError:
+        pass
+
+
 def chats(handler: Handler, body: Body) -> None:
     """Ignores how it was asked and talks."""
     handler.send(200, completion({"content": f"Bien sûr ! Pour {CANARY}, je coderais Z51.5."}))
@@ -201,6 +216,8 @@ def test_the_method_that_the_endpoint_supports_is_found_and_remembered(endpoint:
     with selector_at(server.url) as asking:
         assert asking(request()).decided_by == "llm"
         assert asking.method == method
+        assert asking.model_name == "local"
+        assert asking.prompt.id == "select_codes_v1"
         before = len(server.bodies)
         assert asking(request()).decided_by == "llm"
     assert len(server.bodies) == before + 1
@@ -319,26 +336,55 @@ def test_hung_endpoint_is_given_up(endpoint: Start) -> None:
     assert "n'a pas répondu en 0.2 s" in chosen.notes[-1]
 
 
-def test_endpoint_that_never_ends_its_answer_is_given_up(endpoint: Start) -> None:
-    """A byte now and then beats a read timeout; the whole call has a limit too."""
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_endpoint_that_never_ends_its_answer_is_given_up(endpoint: Start, asynchronous: bool) -> None:
+    """A byte now and then beats a read timeout; the whole body has a limit too."""
+    url = endpoint(dribbles).url
 
-    def dribbles(handler: Handler, body: Body) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", "100000")
-        handler.end_headers()
-        try:
-            for _ in range(60):
-                handler.wfile.write(b" ")
-                handler.wfile.flush()
-                time.sleep(0.05)
-        except OSError:
-            pass
+    async def run() -> Selection:
+        async with selector_at(url, llm_timeout_s=0.3) as asking:
+            return await asking.acall(request())
 
     start = time.monotonic()
-    chosen = ask(endpoint(dribbles).url, llm_timeout_s=0.3)
-    assert time.monotonic() - start < 2.0
+    chosen = asyncio.run(run()) if asynchronous else ask(url, llm_timeout_s=0.3)
+    assert time.monotonic() - start < 2.5
     assert is_fallback(chosen)
+    assert "n'en finit pas" in chosen.notes[-1]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_endless_answer_is_given_up(endpoint: Start, monkeypatch: pytest.MonkeyPatch, asynchronous: bool) -> None:
+    monkeypatch.setattr("pmsi_chain.llm.wire.MAX_ANSWER_BYTES", 50_000)
+    padded = json.dumps(completion({"content": json.dumps(GOOD)})) + " " * 200_000
+    url = endpoint(body_is(padded)).url
+
+    async def run() -> Selection:
+        async with selector_at(url) as asking:
+            return await asking.acall(request())
+
+    chosen = asyncio.run(run()) if asynchronous else ask(url)
+    assert is_fallback(chosen)
+    assert "n'en finit pas" in chosen.notes[-1]
+
+
+def test_endpoint_that_changes_its_mind_is_found_out_again(endpoint: Start) -> None:
+    server = endpoint(only("json_schema", GOOD), only("json_mode", GOOD))
+    with selector_at(server.url) as asking:
+        assert asking(request()).decided_by == "llm"
+        assert is_fallback(asking(request()))
+        assert asking.method is None
+        assert asking(request()).decided_by == "llm"
+        assert asking.method == "json_mode"
+
+
+def test_tool_call_cut_at_the_length_limit_is_no_answer(endpoint: Start) -> None:
+    def cut(handler: Handler, body: Body) -> None:
+        call = {"id": "1", "type": "function", "function": {"name": SCHEMA_NAME, "arguments": json.dumps(GOOD)}}
+        handler.send(200, completion({"content": None, "tool_calls": [call]}, "length"))
+
+    chosen = ask(endpoint(cut).url, llm_structured="function_calling")
+    assert is_fallback(chosen)
+    assert "coupée" in chosen.notes[-1]
 
 
 def test_dead_endpoint_is_named_unreachable() -> None:
@@ -402,6 +448,34 @@ def test_loopback_reads_the_report_and_others_do_not(endpoint: Start, monkeypatc
     assert CANARY in repr(server.bodies[1])
     ask(server.url)
     assert REPORT.splitlines()[2] in server.bodies[2]["messages"][1]["content"]
+
+
+def test_concurrency_of_the_settings_holds(endpoint: Start) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def counts(handler: Handler, body: Body) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.03)
+        with lock:
+            running -= 1
+        says(GOOD)(handler, body)
+
+    with selector_at(endpoint(counts).url, llm_max_concurrency=3) as asking, ThreadPoolExecutor(8) as pool:
+        assert {s.decided_by for s in pool.map(asking, [request()] * 12)} == {"llm"}
+    assert most == 3
+
+
+def test_token_budget_of_the_settings_holds(endpoint: Start) -> None:
+    server = endpoint(says(GOOD))
+    long_text = REPORT + "\nExamen clinique :\n" + "Rien de particulier ce jour. " * 400
+    with selector_at(server.url, llm_token_budget=3_000) as asking:
+        chosen = asking(request(text=long_text))
+    sent = sum(len(m["content"]) for m in server.bodies[0]["messages"])
+    assert sent <= 3_000 * 3 < len(long_text)
+    assert any("examen (" in note for note in chosen.notes)
 
 
 @pytest.mark.parametrize(

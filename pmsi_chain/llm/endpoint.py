@@ -104,7 +104,9 @@ def failure_of(error: Exception, timeout_s: float | None = None) -> Failure:
         return Failure(ModelOutputError("la réponse du modèle a été filtrée par son hébergeur"))
     if isinstance(error, ContextOverflowError) or _overflows(error):
         return Failure(ServiceError("demande trop longue pour le modèle : baisser PMSI_LLM_TOKEN_BUDGET"))
-    if isinstance(error, openai.APITimeoutError) or isinstance(error.__cause__, AnswerLimitError):
+    if isinstance(error, AnswerLimitError) or isinstance(error.__cause__, AnswerLimitError):
+        return Failure(ServiceError("la réponse du modèle n'en finit pas"))
+    if isinstance(error, openai.APITimeoutError):
         within = f" en {timeout_s:g} s" if timeout_s else ""
         return Failure(ServiceError(f"le modèle n'a pas répondu{within}"))
     if isinstance(error, openai.APIResponseValidationError):
