@@ -152,7 +152,10 @@ class Lexicon:
         for entry in entries:
             pattern = _Pattern.of(entry.term, entry)
             by_first.setdefault(pattern.keys[0], []).append(pattern)
+            beginning = entry.term[:3].lower()
             for reading in {entry.expansion, *(s.expansion for s in entry.senses)}:
+                if beginning not in reading.lower():
+                    continue  # most readings: not worth the words
                 whole = _Pattern.of(reading, None)
                 if set(pattern.keys) < set(whole.keys):  # the reading holds its own term: once is enough
                     by_first.setdefault(whole.keys[0], []).append(whole)
@@ -261,7 +264,7 @@ def _entry_of(row: list[str], where: str) -> LexiconEntry:
     if len(row) != len(COLUMNS):
         raise SourceFileError(f"{where}: {len(row)} columns were given, expected {len(COLUMNS)}; check the ';'")
     term, expansion, kind, senses_text, note = (cell.strip() for cell in row)
-    if not _split(term) or not _split(expansion):
+    if not _WORD.search(term) or not _WORD.search(expansion):
         raise SourceFileError(f"{where}: the term or its expansion holds no word; fill both columns")
     if kind not in KINDS:
         raise SourceFileError(f"{where}: kind {kind!r} was given, expected one of {', '.join(sorted(KINDS))}")
