@@ -60,8 +60,11 @@ def _act_row(item: CodedAct) -> tuple[str, Text, Text, str]:
 def coding_table(coding: Coding) -> Group:
     """DP, DR, DAS and acts with proof, rule and confidence; then findings, what to review, how it was made."""
     table = Table(title="Proposition de codage PMSI MCO", expand=True, show_lines=True, title_justify="left")
-    for header, ratio in (("Position", 2), ("Code", 2), ("Libellé", 8), ("Preuve et règle", 12), ("Conf.", 2)):
-        table.add_column(header, ratio=ratio, no_wrap=header in ("Position", "Code", "Conf."), min_width=5)
+    for header, width in (("Place", 5), ("Code", 8)):
+        table.add_column(header, no_wrap=True, min_width=width)
+    table.add_column("Libellé", ratio=2)
+    table.add_column("Preuve et règle", ratio=3)
+    table.add_column("Conf.", no_wrap=True, min_width=5, justify="right")
     for item in coding.diagnoses:
         table.add_row(item.position.upper(), *_diagnosis_row(item), style="bold" if item.position == "dp" else "")
     for act in coding.acts:

@@ -24,9 +24,30 @@ from pmsi_chain.text import fold, tokens
 _DEPTH = 12
 #: Cosine under which a form is not taken for a condition at all.
 MIN_SCORE = 0.74
-#: A longer form wins over a shorter one inside it when their scores are this close per word.
-_WORD_BONUS = 0.015
-_BONUS_WORDS = 6
+#: What a further content word weighs against a lower cosine when forms overlap: « tumeur maligne secondaire du foie »
+#: at 0.87 is preferred to the « tumeur maligne » inside it, though that is a wording of the nomenclature.
+_WORD_BONUS = 0.03
+_BONUS_WORDS = 8
+_SHORT_CAPS = {1: 0.84, 2: 0.90, 3: 0.95}
+#: What is done to a patient names an act, not a condition.
+_ACT = re.compile(
+    r"(?:ectomie|tomie|stomie|plastie|scopie|graphie|gramme|rraphie|centese|ponction|biopsie|therapie|dialyse|anesthesie|"
+    r"intervention|transfusion|perfusion|scanner|irm|echographie|doppler|bilan|examen|traitement|consultation)s?$"
+)
+_COORDINATED = re.compile(r" (?:et|ou|ni) ")
+#: Forms too general to name a code by themselves, as stems.
+_GENERAL = frozenset(
+    tuple(tokens(form))
+    for form in (
+        "tumeur", "tumeurs", "tumeur maligne", "cancer", "métastase", "métastases", "tumeur maligne secondaire",
+        "tumeurs malignes secondaires", "lésion", "lésions", "maladie", "trouble", "troubles", "syndrome", "infection",
+        "inflammation", "complication", "complications", "symptômes", "douleur", "douleurs", "épisodes récurrents",
+        "syndrome de dépendance", "affection", "anomalie", "anomalies", "malformation", "traumatisme", "blessure",
+        "choc", "masse", "nodule", "adénome", "polype", "carence", "déficit", "insuffisance", "dépendance", "effet",
+        "effets indésirables", "effet indésirable", "effets secondaires", "antécédents", "stress", "conseils", "allergie",
+        "allergies", "anesthésie", "saignement", "dysfonction", "défaillance",
+    )
+)  # fmt: skip
 #: Endings of Greek and Latin words for conditions, which may stand for one without being a label's first word.
 _CONDITION = re.compile(
     r"(?:ite|ites|ose|oses|emie|emies|pathie|pathies|ome|omes|algie|algies|urie|uries|plegie|paresie|rragie|rragies|"
@@ -84,7 +105,7 @@ class Linker:
 
     def link(self, report: Report) -> list[Link]:
         """Links in the order of the report; no two of them overlap, except the parts of a coordination."""
-        forms = {key: places for key, places in report.forms.items() if key}
+        forms = {k: places for k, places in report.forms.items() if k and tuple(k.split()) not in _GENERAL}
         if not forms:
             return []
         keys = list(forms)
@@ -97,9 +118,12 @@ class Linker:
             known = next((place.codes for place in forms[key] if place.codes), ())
             codes = self._ranked(known, {int(i): float(scores[row, i]) for i in nearest[row]}, scores[row])
             codes = [(c, s) for c, s in codes if self._may_name(c, s, key, terms[row])]
+            if codes and codes[0][1] < 1.0 and _COORDINATED.search(terms[row]) and forms[key][0].origin == "window":
+                continue  # two conditions in one form: each has its own
             if codes and codes[0][1] >= MIN_SCORE:
-                bonus = _WORD_BONUS * min(_BONUS_WORDS, key.count(" ") + 1)
-                ranked.append((codes[0][1] + bonus, key, tuple(codes)))
+                n_words = key.count(" ") + 1
+                weight = min(codes[0][1], _SHORT_CAPS.get(n_words, 1.0)) + _WORD_BONUS * min(_BONUS_WORDS, n_words)
+                ranked.append((weight, key, tuple(codes)))
         ranked.sort(key=lambda item: (-item[0], item[1]))
         links: list[Link] = []
         for _, key, codes in ranked:
@@ -127,23 +151,31 @@ class Linker:
 
     def _may_name(self, code: str, score: float, key: str, term: str) -> bool:
         """Whether words that are near a code can name it at all."""
-        if score >= 1.0:
-            return True
         head = key.split(" ", 1)[0]
-        if len(key) < 5 or not (head in self._heads or _CONDITION.search(fold(term).split(" ", 1)[0])):
+        names_condition = head in self._heads or _CONDITION.search(fold(term).split(" ", 1)[0]) is not None
+        if code[0] == "Z" and code[:3] not in _STATUS and code not in _STATUS:
+            return False  # a reason for contact is decided by the situation of the stay, not by a word
+        if score >= 1.0:  # one word names a code only if it is what the label is about: not the lung of a graft
+            return " " in key or head == _head(self._edition.entry(code).label) or bool(_CONDITION.search(fold(term)))
+        if len(key) < 5 or not names_condition or _ACT.search(fold(term).split(" ", 1)[0]):
             return False
-        if code[0] == "Z" and (code[:3] not in _STATUS or " " not in key):
+        if code[0] == "Z" and key.count(" ") < (2 if head.startswith("antecedent") else 1):
             return False
         return all(word.search(term) for pattern, word in _REQUIRED if pattern.match(code))
 
     @staticmethod
     def _is_free(place: Mention, code: str, links: Sequence[Link]) -> bool:
+        """Whether a place may be linked beside those linked already.
+
+        Two plain places never overlap. The forms of a coordination share its words: each stands for its own last word.
+        """
         for link in links:
             other = link.mention
             if place.start < other.end and other.start < place.end:
-                if place.origin != "composed" or link.code == code:
+                if "composed" not in (place.origin, other.origin) or link.code == code or place.end == other.end:
                     return False
-                if other.start <= place.end - 1 < other.end:  # what the coordination adds is linked already
+                inner, outer = (place, other) if other.origin == "composed" else (other, place)
+                if inner.start <= outer.end - 1 < inner.end:
                     return False
         return True
 
@@ -159,9 +191,9 @@ _REQUIRED: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"Y", r"$^"),
     )
 )  # fmt: skip
-#: Categories of chapter XXI that describe what a patient has or had, and which words may name.
+#: Categories of chapter XXI that describe what a patient has or had, and which words may name; and palliative care.
 _STATUS = frozenset(
-    [f"Z{n}" for n in (*range(80, 100), 21, 22, 33, 34, 35, 37, 39, 55, 56, 57, 58, 59, 60, 63, 64, 65, 72, 73, 74)]
+    ["Z515"] + [f"Z{n}" for n in (*range(80, 100), 21, 22, 33, 34, 35, 37, 39, 55, 56, 57, 58, 59, 60, 63, 64, 65, 72, 73, 74)]
 )
 
 

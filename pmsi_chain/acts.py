@@ -1,0 +1,175 @@
+"""Acts of a report: which CCAM acts its words name, done during the stay, with what is stated and what is missing.
+
+A RUM's act line needs code, activity, phase and date. What the report does not say is named « à compléter », never
+guessed. The CCAM decides activities and phases; the report decides whether the act was done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import numpy as np
+
+from pmsi_chain.domain import CodedAct, Evidence, ReviewItem
+from pmsi_chain.encoders import EmbeddedEncoder
+from pmsi_chain.index import CodeIndex
+from pmsi_chain.nomenclature import CcamEdition
+from pmsi_chain.reading import Mention, Report
+from pmsi_chain.rules import load_guide
+from pmsi_chain.text import fold, tokens, words
+
+#: Cosine from which a wording is taken for the act, and from which it is listed for review.
+ACT_SCORE, REVIEW_SCORE = 0.86, 0.76
+_NOT_DONE = frozenset({"negated", "hypothesis", "family", "planned", "history"})
+_SILENT = frozenset({"antecedents", "identite", "mode_de_vie", "traitement_entree", "traitement_sortie", "suites"})
+_DATE = re.compile(r"\b(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\b")
+_GENERAL_ANAESTHESIA = re.compile(r"anesthesie generale|rachianesthesie|peridurale|anesthesie loco-?regionale|\bag\b")
+_ACT_WORD = re.compile(
+    r"(?:ectomie|tomie|stomie|plastie|scopie|graphie|gramme|rraphie|rrhaphie|centese|ponction|biopsie|dialyse|desis|"
+    r"synthese|transfusion|cesarienne|accouchement|curetage|intubation|ventilation|cardioversion|embolisation)s?$"
+)
+_ACT_RULE = "CCAM-ACTE-02"
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    mention: Mention
+    code: str
+    score: float
+
+
+class ActReader:
+    """Finds acts of one CCAM edition in reports."""
+
+    def __init__(self, edition: CcamEdition, encoder: EmbeddedEncoder, codes: Sequence[str], vectors: np.ndarray,
+                 wordings: dict[frozenset[str], str]) -> None:  # fmt: skip
+        self._edition = edition
+        self._encoder = encoder
+        self._codes = codes
+        self._vectors = np.ascontiguousarray(vectors.T)
+        self._wordings = wordings
+        self._heads: dict[str, set[str]] = {}
+        for code in edition:
+            entry = edition.entry(code)
+            self._heads[code] = {head for w in (entry.label, *entry.synonyms) for head in tokens(w)[:1]}
+
+    @classmethod
+    def from_index(cls, index: CodeIndex, edition: CcamEdition, encoder: EmbeddedEncoder) -> Self:
+        """A reader over the wordings of an index; a wording that several acts share names none by itself."""
+        wordings: dict[frozenset[str], str] = {}
+        for chunk in index.chunks:
+            key = frozenset(tokens(chunk.text))
+            if len(key) == 1 and (len(words(chunk.text)) > 1 or not _ACT_WORD.search(fold(chunk.text))):
+                continue  # « AIR », « SE biliaire »: one word of the report does not say as much
+            wordings[key] = chunk.code if wordings.get(key, chunk.code) == chunk.code else ""
+        return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, wordings)
+
+    def read(self, report: Report, discharge: date | None = None) -> tuple[list[CodedAct], list[ReviewItem]]:
+        """Acts done during the stay, and acts named too vaguely to be coded by themselves."""
+        named = self._named(report)
+        acts: dict[tuple[str, str | None], CodedAct] = {}
+        review: dict[str, ReviewItem] = {}
+        for item in named:
+            evidence = _evidence(report, item)
+            entry = self._edition.entry(item.code)
+            if item.score < ACT_SCORE:
+                review.setdefault(
+                    item.code,
+                    ReviewItem(
+                        code=item.code, display=item.code, label=entry.label, position="ccam",
+                        probability=round(item.score / 2, 4), evidence=(evidence,),
+                        reason="acte nommé de façon trop vague : à préciser avant de le coder",
+                    ),
+                )  # fmt: skip
+                continue
+            act = self._coded(report, item, evidence, discharge)
+            acts.setdefault((act.code, act.date), act)
+        dated = {code for code, day in acts if day}
+        kept = [act for (code, day), act in acts.items() if day or code not in dated]
+        codes = {act.code for act in kept}
+        return kept, [r for r in review.values() if r.code not in codes]
+
+    def _named(self, report: Report) -> list[_Named]:
+        forms = {
+            key: [p for p in places if p.section not in _SILENT and not p.context & _NOT_DONE]
+            for key, places in report.forms.items()
+            if key
+        }
+        forms = {key: places for key, places in forms.items() if places}
+        if not forms:
+            return []
+        keys = list(forms)
+        scores = self._encoder.encode([forms[key][0].term for key in keys]) @ self._vectors
+        best = scores.argmax(axis=1)
+        found = []
+        for row, key in enumerate(keys):
+            stems = key.split()
+            exact = self._wordings.get(frozenset(stems))
+            code, score = (exact, 1.0) if exact else (self._codes[int(best[row])], float(scores[row, best[row]]))
+            says_act = exact or (len(stems) > 1 and (stems[0] in self._heads[code] or _ACT_WORD.search(stems[0])))
+            if says_act and score >= REVIEW_SCORE:
+                found += [_Named(place, code, min(score, 1.0) + 0.01 * min(len(stems), 6)) for place in forms[key]]
+        found.sort(key=lambda item: (-item.score, item.mention.start))
+        kept: list[_Named] = []
+        for item in found:
+            if not any(item.mention.start < k.mention.end and k.mention.start < item.mention.end for k in kept):
+                kept.append(item)
+        return sorted(kept, key=lambda item: item.mention.start)
+
+    def _coded(self, report: Report, item: _Named, evidence: Evidence, discharge: date | None) -> CodedAct:
+        entry = self._edition.entry(item.code)
+        sentence = report.sentences[item.mention.sentence]
+        said = report.text[sentence.start : sentence.end]
+        day = _stated_date(said)
+        activity = "1" if not entry.activities or "1" in entry.activities else entry.activities[0]
+        phase = entry.phases[0] if len(entry.phases) == 1 else None
+        missing = []
+        if day is None:
+            missing.append("date de réalisation")
+        if phase is None:
+            missing.append("phase")
+        if "4" in entry.activities:
+            stated = "déclarée" if _GENERAL_ANAESTHESIA.search(fold(said)) else "à confirmer"
+            missing.append(f"ligne d'anesthésie (activité 4, {stated})")
+        if day and discharge and day > discharge:
+            missing.append("date à vérifier : après la sortie")
+        rule = load_guide().rule(_ACT_RULE)
+        return CodedAct(
+            code=item.code,
+            label=entry.label,
+            confidence=round(min(0.99, item.score), 4),
+            evidence=(evidence,),
+            rule_id=rule.id,
+            rule_source=str(rule.source),
+            activity=activity,
+            phase=phase,
+            date=day.isoformat() if day else None,
+            missing=tuple(missing),
+            reasons=("acte décrit comme fait pendant le séjour",),
+        )
+
+
+def _evidence(report: Report, item: _Named) -> Evidence:
+    mention = item.mention
+    return Evidence(
+        quote=report.text[mention.start : mention.end],
+        start=mention.start,
+        end=mention.end,
+        section=mention.section,
+        probability=round(min(0.99, item.score), 4),
+        context=tuple(sorted(mention.context)),
+    )
+
+
+def _stated_date(said: str) -> date | None:
+    for match in _DATE.finditer(said):
+        day, month, year = (int(part) for part in match.groups())
+        try:
+            return date(year, month, day)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,285 @@
+"""`CodingChain`: a stay goes in, a justified coding comes out; a LangChain `Runnable`.
+
+    read → link → propose → decide → verify      (each a named step of one LCEL sequence, so that streaming shows it)
+
+By default nothing but rules decides. With an LLM it chooses among the same proposals; what it answers passes the same
+gate, and where it fails the rules' decision stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from threading import RLock
+from typing import Any, Self
+
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from pydantic import ValidationError
+
+from pmsi_chain.acts import ActReader
+from pmsi_chain.decision import decide
+from pmsi_chain.domain import CodedAct, Coding, Finding, ReviewItem, Stay, Trace
+from pmsi_chain.engine import RAGEngine
+from pmsi_chain.errors import InputError, ReportError
+from pmsi_chain.index import Progress
+from pmsi_chain.linking import Link, Linker
+from pmsi_chain.nomenclature import CcamEdition, Cim10Edition
+from pmsi_chain.proposals import Proposals, build_proposals
+from pmsi_chain.reading import Reader, Report
+from pmsi_chain.rules import check, eligibility, load_guide
+from pmsi_chain.selection import Selection, SelectionRequest, Selector
+from pmsi_chain.settings import Settings
+from pmsi_chain.text import ANALYSER_VERSION
+from pmsi_chain.verification import verified, verified_acts
+
+_RULES_PER_CODE = 3
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A stay on its way through the chain; every step adds what it found."""
+
+    stay: Stay
+    edition: Cim10Edition
+    ccam: CcamEdition
+    report: Report | None = None
+    links: tuple[Link, ...] = ()
+    proposals: Proposals = Proposals(())
+    acts: tuple[CodedAct, ...] = ()
+    act_review: tuple[ReviewItem, ...] = ()
+    selection: Selection = Selection()
+    timings_s: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def then(self, stage: str, start: float, **found: Any) -> _Case:
+        """The case with what a stage found and how long it took."""
+        timings = {**self.timings_s, stage: round(time.perf_counter() - start, 4)}
+        return replace(self, timings_s=timings, **found)
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What reads reports against one pair of editions."""
+
+    reader: Reader
+    linker: Linker
+    acts: ActReader
+
+
+class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
+    """Codes stays; safe to share between threads.
+
+    Input is a `Stay`, a mapping of its fields, or the report's text alone; output is a `Coding`.
+
+    Raises (from `invoke` and its kin):
+        ReportError: an empty report, or one longer than `Settings.max_report_chars`.
+        EditionError: no edition in force on the discharge date.
+        InputError: a mapping that is no stay.
+    """
+
+    def __init__(self, engine: RAGEngine, selector: Selector | None = None) -> None:
+        self.engine = engine
+        self.selector = selector
+        self._lock = RLock()
+        self._tools_of: dict[tuple[str, str], _Tools] = {}
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings | None = None, *, llm: bool = False, progress: Progress = lambda message: None
+    ) -> Self:
+        """The chain that these settings describe.
+
+        Args:
+            llm: let the language model of the settings choose among the proposals.
+            progress: called with one French line before anything that takes more than a second.
+        """
+        settings = settings or Settings()
+        selector: Selector | None = None
+        if llm:
+            from pmsi_chain.llm import LlmSelector
+
+            selector = LlmSelector.from_settings(settings)
+        return cls(RAGEngine.from_settings(settings, progress), selector)
+
+    # -- LangChain's interface -----------------------------------------------------------------------------------
+
+    def invoke(self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any) -> Coding:
+        """Code one stay."""
+        return self._sequence.invoke(self.stay(input), config)
+
+    async def ainvoke(
+        self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Coding:
+        """Code one stay off the event loop."""
+        return await self._sequence.ainvoke(self.stay(input), config)
+
+    def stream(
+        self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Coding]:
+        """Code one stay; the coding comes as one piece, `astream_events` shows the steps on the way."""
+        yield from self._sequence.stream(self.stay(input), config)
+
+    async def astream(
+        self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Coding]:
+        """Like `stream`."""
+        async for coding in self._sequence.astream(self.stay(input), config):
+            yield coding
+
+    def invoke_with_stages(self, input: Stay | str | dict[str, Any]) -> tuple[Coding, dict[str, frozenset[str]]]:
+        """Code one stay, and the codes still there after each stage, for measuring where they are lost."""
+        case = self._steps.invoke(self.stay(input))
+        coding = self._coding(case)
+        linked = [link for link in case.links]
+        stages = {
+            "parmi les candidats des mentions": frozenset(c for link in linked for c, _ in link.codes),
+            "premier candidat d'une mention": frozenset(link.code for link in linked),
+            "attesté": frozenset(p.code for p in case.proposals.present),
+            "retenu": frozenset(d.code for d in coding.diagnoses),
+        }
+        return coding, stages
+
+    def stay(self, given: Stay | str | dict[str, Any]) -> Stay:
+        """The input as a stay that may be coded."""
+        if isinstance(given, str):
+            given = Stay(text=given)
+        elif isinstance(given, dict):
+            try:
+                given = Stay.model_validate(given)
+            except ValidationError as error:
+                problems = "; ".join(
+                    f"{'.'.join(map(str, e['loc'])) or 'stay'}: {e['msg']}" for e in error.errors(include_input=False)
+                )
+                raise InputError(f"the mapping given is no stay ({problems}): give text, and sex, age, dates") from None
+        if not given.text.strip():
+            raise ReportError("an empty report was given: give the text of a hospital report")
+        limit = self.engine.settings.max_report_chars
+        if len(given.text) > limit:
+            raise ReportError(
+                f"a report of {len(given.text)} characters was given, {limit} are allowed: "
+                "give a shorter one, or raise PMSI_MAX_REPORT_CHARS"
+            )
+        return given
+
+    @cached_property
+    def _steps(self) -> Runnable[Stay, _Case]:
+        return (
+            RunnableLambda(self._read, name="read")
+            | RunnableLambda(self._link, name="link")
+            | RunnableLambda(self._propose, name="propose")
+            | RunnableLambda(self._decide, name="decide")
+        )
+
+    @cached_property
+    def _sequence(self) -> Runnable[Stay, Coding]:
+        return self._steps | RunnableLambda(self._coding, name="verify")
+
+    # -- the steps -----------------------------------------------------------------------------------------------
+
+    def _read(self, stay: Stay) -> _Case:
+        edition = self.engine.cim10(on=stay.discharge_date)
+        ccam = self.engine.ccam(on=stay.discharge_date)
+        case = _Case(stay, edition, ccam, notes=_edition_notes(edition, stay.discharge_date))
+        tools = self._tools(edition, ccam)
+        start = time.perf_counter()
+        return case.then("read", start, report=tools.reader.read(stay.text))
+
+    def _link(self, case: _Case) -> _Case:
+        assert case.report is not None  # noqa: S101  # the step before made it
+        tools = self._tools(case.edition, case.ccam)
+        start = time.perf_counter()
+        links = tools.linker.link(case.report)
+        acts, review = tools.acts.read(case.report, case.stay.discharge_date)
+        return case.then("link", start, links=tuple(links), acts=tuple(acts), act_review=tuple(review))
+
+    def _propose(self, case: _Case) -> _Case:
+        assert case.report is not None  # noqa: S101
+        start = time.perf_counter()
+        found = build_proposals(case.report, case.links, case.edition, case.stay, self.engine.evidence.score)
+        return case.then("propose", start, proposals=found)
+
+    def _decide(self, case: _Case) -> _Case:
+        assert case.report is not None  # noqa: S101
+        settings = self.engine.settings
+        start = time.perf_counter()
+        selection = decide(
+            case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold
+        )
+        if self.selector is not None and case.proposals.present:
+            rules = {
+                p.code: tuple(c.criteria_text for c in eligibility(p.code, "das", case.edition)[:_RULES_PER_CODE])
+                for p in case.proposals.present
+            }
+            selection = self.selector(SelectionRequest(case.stay, case.proposals.present, rules, selection))
+        return case.then("decide", start, selection=selection)
+
+    def _coding(self, case: _Case) -> Coding:
+        start = time.perf_counter()
+        selection = case.selection
+        dp, dr, das, findings = verified(selection, case.stay.text, case.edition)
+        acts = verified_acts(case.acts, case.stay.text, case.ccam)
+        coding = Coding(dp=dp, dr=dr, das=das, acts=acts, to_review=(*selection.review, *case.act_review))
+        empty = not coding.diagnoses and not coding.acts
+        if empty:
+            rule = load_guide().rule("GM2026-IV-DP-01")
+            findings.append(
+                Finding(
+                    rule_id=rule.id,
+                    severity="review",
+                    message="Aucun contenu codable : le texte n'atteste aucun diagnostic ni aucun acte. "
+                    "Vérifier que c'est bien un compte rendu.",
+                    source=str(rule.source),
+                )
+            )
+        else:
+            findings += check(coding, case.stay, case.edition, case.ccam)
+        return coding.model_copy(update={"findings": tuple(findings), "trace": self._trace(case, coding, start)})
+
+    def _trace(self, case: _Case, coding: Coding, start: float) -> Trace:
+        assert case.report is not None  # noqa: S101
+        selection = case.selection
+        return Trace(
+            stay_id=case.stay.id,
+            decided_by="llm" if selection.decided_by == "llm" else "rules",
+            cim10_edition=case.edition.version,
+            ccam_edition=case.ccam.version,
+            guide_edition="2026",
+            encoder=self.engine.encoder.encoder_id,
+            analyser=ANALYSER_VERSION,
+            counts={
+                "chars": len(case.stay.text),
+                "mentions": len(case.report.mentions),
+                "candidates": sum(len(link.codes) for link in case.links),
+                "attested": len(case.proposals.present),
+                "kept": len(coding.diagnoses) + len(coding.acts),
+            },
+            timings_s={**case.timings_s, "verify": round(time.perf_counter() - start, 4)},
+            dp_runner_up=selection.runner_up,
+            notes=(*case.notes, *selection.notes),
+        )
+
+    def _tools(self, edition: Cim10Edition, ccam: CcamEdition) -> _Tools:
+        key = (edition.version, ccam.version)
+        with self._lock:
+            if key not in self._tools_of:
+                engine = self.engine
+                index = engine.index("cim10", edition.version)
+                self._tools_of[key] = _Tools(
+                    Reader.from_edition(edition, engine.lexicon),
+                    Linker.from_index(index, edition, engine.encoder, engine.lexicon),
+                    ActReader.from_index(engine.index("ccam", ccam.version), ccam, engine.encoder),
+                )
+            return self._tools_of[key]
+
+
+def _edition_notes(edition: Cim10Edition, on: date | None) -> tuple[str, ...]:
+    """Said when a stay is coded with an edition older than its year."""
+    if on is not None and edition.version.isdigit() and int(edition.version) < on.year:
+        return (
+            f"Séjour de {on.year} codé avec la CIM-10 {edition.version}, la plus récente installée : "
+            "installer l'édition de l'année avec `pmsi-chain nomenclature install`.",
+        )
+    return ()

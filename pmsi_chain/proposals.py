@@ -1,0 +1,256 @@
+"""Links to proposals: what the report attests, code by code, with its proof, its context and its probability.
+
+A code is proposed only from words that say it of the patient, now, as a fact. What is negated, a hypothesis, about a
+relative or planned is no proof; a disease of the past becomes the history code that CIM-10 has for it (Z85–Z88).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+
+from pmsi_chain.domain import Evidence, Position, Stay
+from pmsi_chain.linking import Link
+from pmsi_chain.nomenclature import Cim10Edition
+from pmsi_chain.nomenclature.defaults import default_child
+from pmsi_chain.reading import Report
+from pmsi_chain.refining import refine
+from pmsi_chain.selection import Proposal
+from pmsi_chain.text import fold_with_offsets, words
+
+#: (code, label, passage) triples to probabilities in [0, 1].
+EvidenceFunction = Callable[[Sequence[tuple[str, str, str]]], list[float]]
+
+_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
+#: Context under which words attest nothing about the patient today.
+_NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned"})
+#: Cosine at which a wording near a code is as likely wrong as right, and how fast that changes with it.
+_EVEN_COSINE, _STEEPNESS = 0.79, 25.0
+_CERTAIN = 0.99
+_MAX_RIVALS = 4
+
+#: Diseases that last: named under « antécédents », they are still there (Guide MCO 2026, ch. V, Antécédents, p. 82).
+_LASTING = re.compile(
+    r"E(?:0[0-7]|1[0-4]|2[0-7]|66|7[0-9]|8[0-5])|I(?:1[0-5]|2[05]|27|3[4-7]|4[2-9]|50|69|7[0-3])|J4[0-7]|J84|J96[1]|"
+    r"N18|K7[0-4]|K5[01]|M0[5-9]|M1[0-9]|M3|M4|M8[01]|G(?:1|2|3|4[0-3]|47|7|8[0-3])|F0|F1|F2|F3|F7|F84|B18|B20|B21|B22|"
+    r"B23|B24|D5[5-8]|D6[6-8]|H(?:25|26|35|36|40|54|9)|Q|Z"
+)
+#: First characters of a past disease → code of personal history.
+_HISTORY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), code)
+    for pattern, code in (
+        (r"C(?:1[5-9]|2[0-6])", "Z850"), (r"C3[34]", "Z851"), (r"C3", "Z852"), (r"C50|D05", "Z853"),
+        (r"C(?:5[1-8]|6[0-3])", "Z854"), (r"C6[4-8]", "Z855"), (r"C9[1-5]", "Z856"), (r"C(?:8[1-9]|90|96)", "Z857"),
+        (r"C7[7-9]", ""), (r"C", "Z858"), (r"D(?:[0-3]|4[0-8])", "Z860"), (r"[AB]", "Z861"), (r"D", "Z862"),
+        (r"E", "Z863"), (r"F1", "Z864"), (r"F", "Z865"), (r"[GH]", "Z866"), (r"I2[1-2]", "I252"), (r"I", "Z867"),
+        (r"J", "Z870"), (r"K", "Z871"), (r"L", "Z872"), (r"M", "Z873"), (r"N", "Z874"), (r"O", "Z875"), (r"Q", "Z877"),
+        (r"[ST]", "Z878"),
+    )
+)  # fmt: skip
+_INSULIN = re.compile(
+    r"insulino-?(?:requerant|traite|necessitant|dependan)\w*|"
+    r"(?:traitee?|equilibree?|sous|recoit|recevait|par|prenait|traitement)\s+(?:\w+\s+){0,4}?(?:a\s+)?(?:l')?\s?insuline\b|"
+    r"insulinotherapie|pompe a insuline|insuline (?:glargine|lente|detemir|degludec|aspart|lispro|basale)"
+)
+#: Sections that tell the treatment at home; insulin given for the time of a stay does not count
+#: (Guide MCO 2026, ch. V, Diabète de type 2 traité par insuline, p. 89).
+_HOME = frozenset({"antecedents", "traitement_entree", "traitement_sortie", "motif", "histoire", "conclusion", "entete",
+                   "comorbidites", "mode_de_vie"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What may be coded, and what was read but is no proof.
+
+    Attributes:
+        present: attested, most probable first.
+        doubtful: only ever a hypothesis; for review.
+    """
+
+    present: tuple[Proposal, ...]
+    doubtful: tuple[Proposal, ...] = ()
+
+
+def build_proposals(
+    report: Report, links: Sequence[Link], edition: Cim10Edition, stay: Stay, score: EvidenceFunction
+) -> Proposals:
+    """Group links by code and weigh them.
+
+    Args:
+        score: calibrated probability that a passage attests a code.
+    """
+    groups: dict[str, list[tuple[Link, bool]]] = {}
+    doubtful: dict[str, list[Link]] = {}
+    for link in links:
+        context = link.mention.context
+        if not _fits(link.code, edition, stay):
+            continue
+        if context & _NOT_PRESENT:
+            if "hypothesis" in context and not context & {"negated", "family", "planned"}:
+                doubtful.setdefault(link.code, []).append(link)
+            continue
+        past = _is_past(link)
+        code = _history_code(link.code, edition) if past else link.code
+        if code is not None:
+            groups.setdefault(code, []).append((link, past))
+    triples = []
+    for items in groups.values():
+        triples += [(link.code, edition.entry(link.code).label, link.mention.term) for link, _ in items]
+    attested = iter(score(triples) if triples else ())
+    present = []
+    for code, items in groups.items():
+        weighed = [(_probability(link, next(attested)), link) for link, _ in items]
+        present.append(_proposal(report, edition, code, weighed))
+    present = refine(report, edition, _insulin(report, edition, present))
+    present += _states(report, edition, {p.code for p in present})
+    present = without_vaguer(edition, present)
+    kept = {p.code for p in present}
+    unsure = [
+        _proposal(report, edition, code, [(min(0.49, link.score / 2), link) for link in items])
+        for code, items in doubtful.items()
+        if code not in kept
+    ]
+    order = sorted(present, key=lambda p: (-p.probability, p.evidence[0].start, p.code))
+    return Proposals(tuple(order), tuple(sorted(unsure, key=lambda p: p.evidence[0].start)))
+
+
+def _is_past(link: Link) -> bool:
+    """Whether the words speak of a disease of the past; what was cured during the stay is not of the past."""
+    context = link.mention.context
+    if "resolved" in context and ("history" in context or link.mention.section == "antecedents"):
+        return True
+    return "history" in context and not _LASTING.match(link.code)
+
+
+def _probability(link: Link, attested: float) -> float:
+    """Probability that a link is right: certain wording, else nearness of the wording and what the evidence scorer says."""
+    near = 1.0 / (1.0 + math.exp(-_STEEPNESS * (link.score - _EVEN_COSINE)))
+    return _CERTAIN if link.exact else min(_CERTAIN, max(near, 0.5 * (near + attested)))
+
+
+def _fits(code: str, edition: Cim10Edition, stay: Stay) -> bool:
+    """Whether the code can be this patient's, by sex and by age."""
+    entry = edition.entry(code)
+    if stay.sex and entry.sex and entry.sex != stay.sex:
+        return False
+    return not (stay.age is not None and stay.age > 2 and code.startswith("P"))
+
+
+def _history_code(code: str, edition: Cim10Edition) -> str | None:
+    if code.startswith("Z"):
+        return code
+    for pattern, history in _HISTORY:
+        if pattern.match(code):
+            return default_child(edition, history) if history else None
+    return None
+
+
+def _proposal(
+    report: Report, edition: Cim10Edition, code: str, weighed: Sequence[tuple[float, Link]]
+) -> Proposal:
+    ordered = sorted(weighed, key=lambda item: (-item[0], item[1].mention.start))
+    evidence = tuple(
+        Evidence(
+            quote=report.text[link.mention.start : link.mention.end],
+            start=link.mention.start,
+            end=link.mention.end,
+            section=link.mention.section,
+            probability=round(probability, 4),
+            context=tuple(sorted(link.mention.context)),
+        )
+        for probability, link in ordered
+    )
+    rivals = [c for _, link in ordered for c, _ in link.codes if c != code]
+    entry = edition.entry(code)
+    return Proposal(
+        code=code,
+        label=entry.label,
+        probability=round(ordered[0][0], 4),
+        evidence=evidence,
+        positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)),
+        context=frozenset.intersection(*(link.mention.context for _, link in ordered)),
+        reasons=("formulation connue du code",) if ordered[0][1].exact else (),
+        rivals=tuple(dict.fromkeys(rivals))[:_MAX_RIVALS],
+    )
+
+
+def _insulin(report: Report, edition: Cim10Edition, proposals: list[Proposal]) -> list[Proposal]:
+    """Type 2 diabetes treated with insulin at home takes the extension that says so (E11.-0)."""
+    if not any(p.code.startswith("E11") for p in proposals):
+        return proposals
+    folded, offsets = fold_with_offsets(report.text)
+    proof = None
+    for match in _INSULIN.finditer(folded):
+        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
+        before = words(report.text[max(0, start - 12) : start])
+        if report.section_at(start) in _HOME and "negated" not in report.context_at(start, end) and before[-1:] != ["non"]:
+            proof = Evidence(
+                quote=report.text[start:end], start=start, end=end, section=report.section_at(start), probability=0.9
+            )
+            break
+    if proof is None:
+        return proposals
+    out = []
+    for proposal in proposals:
+        code = proposal.code
+        treated = code[:-1] + "0" if code.startswith("E11") and code.endswith("8") and len(code) == 5 else code
+        if treated != code and edition.is_allowed(treated, "das"):
+            out.append(
+                replace(
+                    proposal,
+                    code=treated,
+                    label=edition.entry(treated).label,
+                    evidence=(*proposal.evidence, proof),
+                    reasons=(*proposal.reasons, "insuline au long cours"),
+                )
+            )
+        else:
+            out.append(proposal)
+    return out
+
+
+@lru_cache(maxsize=1)
+def _state_cues() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    text = (files("pmsi_chain") / "knowledge" / "status_cues.csv").read_text(encoding="utf-8")
+    return tuple((row["code"], re.compile(row["pattern"])) for row in csv.DictReader(text.splitlines(), delimiter=";"))
+
+
+def _states(report: Report, edition: Cim10Edition, known: set[str]) -> list[Proposal]:
+    """Lasting states that a turn of phrase tells rather than a name: « anticoagulée au long cours »."""
+    folded, offsets = fold_with_offsets(report.text)
+    found: dict[str, Proposal] = {}
+    for code, pattern in _state_cues():
+        match = pattern.search(folded)
+        if match is None or code in known or code in found or not edition.is_allowed(code, "das"):
+            continue
+        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
+        if report.context_at(start, end) & _NOT_PRESENT:
+            continue
+        evidence = Evidence(
+            quote=report.text[start:end], start=start, end=end, section=report.section_at(start), probability=0.9
+        )
+        positions = tuple(p for p in _POSITIONS if edition.is_allowed(code, p))
+        found[code] = Proposal(code, edition.entry(code).label, 0.9, (evidence,), positions)
+    return list(found.values())
+
+
+def without_vaguer(edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Leave out « sans précision » codes beside a more precise one of the same category."""
+    categories: dict[str, list[str]] = {}
+    for proposal in proposals:
+        categories.setdefault(proposal.code[:3], []).append(proposal.code)
+    vague = {default_child(edition, category) for category in categories} | {"N19"}
+    out = []
+    for proposal in proposals:
+        code = proposal.code
+        if code == "N19" and any(c in categories for c in ("N17", "N18")):
+            continue
+        if code in vague and len(categories[code[:3]]) > 1:
+            continue
+        out.append(proposal)
+    return out
