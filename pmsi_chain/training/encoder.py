@@ -1,0 +1,290 @@
+"""Train the embedded encoder: one bag of hashed features for expressions and labels, one residual per code.
+
+Loss: softmax over every codable code (`query · normalise(label + residual)`), plus the same against the labels of the
+batch alone, so that the text side also serves codes and acts it never saw. Label vectors outside the batch come from a
+cache that is refreshed every few steps and carries no gradient. Acts have no residual: synthetic abbreviations of
+their labels are told apart among all acts.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
+from pmsi_chain.encoders.features import FEATURES_VERSION, text_features, word_features
+from pmsi_chain.training.augment import abbreviate, seeded, vary
+from pmsi_chain.training.data import TrainingData
+from pmsi_chain.training.quantise import quantise_rows
+
+Features = tuple[list[str], list[int]]
+#: (epoch from 0, mean loss, seconds, table, residuals) → None.
+OnEpoch = Callable[[int, float, float, Floats, Floats], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRecipe:
+    """Settings of one training run; the defaults are what ships.
+
+    Attributes:
+        n_buckets, dim: size of the feature table.
+        epochs, batch: passes over the pairs, pairs per step.
+        scale: cosines are multiplied by it before the softmax.
+        lr_table, lr_residuals: Adam's peak steps; linear decay to 2 %.
+        init: standard deviation of the first table.
+        feature_dropout: share of a query's n-grams left out, 0–1.
+        label_weight: weight of the loss against labels alone.
+        act_weight, act_passes: weight of the acts' loss, passes over the acts per epoch (0: none).
+        refresh: steps between two refreshes of the cached label vectors.
+        residuals, notes, short_labels, names, augment: what to learn, and what to learn from.
+    """
+
+    n_buckets: int = 131_072
+    dim: int = 256
+    epochs: int = 5
+    batch: int = 1024
+    scale: float = 20.0
+    lr_table: float = 4e-3
+    lr_residuals: float = 2e-3
+    init: float = 0.02
+    feature_dropout: float = 0.3
+    label_weight: float = 0.5
+    act_weight: float = 0.5
+    act_passes: int = 3
+    refresh: int = 20
+    residuals: bool = True
+    notes: bool = True
+    short_labels: bool = True
+    names: bool = True
+    augment: bool = True
+
+
+class Bags:
+    """Texts of one batch as two levels of offsets: features of distinct words, then words and pairs of each text."""
+
+    def __init__(self, texts: Sequence[Features], n_buckets: int, device: str, dropout: float = 0.0) -> None:
+        """Index the texts; with `dropout`, that share of the word features weighs 0 and the others make up for it."""
+        import torch
+
+        index: dict[str, int] = {}
+        flat: list[int] = []
+        offsets: list[int] = []
+        rows: list[int] = []
+        starts: list[int] = []
+        pairs: list[int] = []
+        pair_starts: list[int] = []
+        for words, text_pairs in texts:
+            starts.append(len(rows))
+            pair_starts.append(len(pairs))
+            for word in words:
+                place = index.get(word)
+                if place is None:
+                    place = index[word] = len(index)
+                    offsets.append(len(flat))
+                    flat.extend(word_features(word, n_buckets))
+                rows.append(place)
+            pairs.extend(text_pairs)
+        lists = (flat, offsets, rows, starts, pairs, pair_starts)
+        tensors = [torch.tensor(values, dtype=torch.long, device=device) for values in lists]
+        self.flat, self.offsets, self.rows, self.starts, self.pairs, self.pair_starts = tensors
+        kept = torch.rand(len(flat)) >= dropout if dropout else None
+        self.keep = None if kept is None else (kept.float() / (1 - dropout)).to(device)
+
+
+def sum_vectors(table: Any, bags: Bags) -> Any:
+    """Sums of the features of each text, (n_texts, dim), not normalised."""
+    from torch.nn import functional
+
+    words = functional.embedding_bag(bags.flat, table, bags.offsets, mode="sum", per_sample_weights=bags.keep)
+    out = functional.embedding_bag(bags.rows, words, bags.starts, mode="sum")
+    if len(bags.pairs):
+        out = out + functional.embedding_bag(bags.pairs, table, bags.pair_starts, mode="sum")
+    return out
+
+
+def pairs_of_epoch(data: TrainingData, recipe: EncoderRecipe, rng: random.Random) -> list[tuple[str, str]]:
+    """(text, code) pairs of one epoch, varied anew each time."""
+
+    def varied(text: str) -> str:
+        return vary(text, rng) if recipe.augment else text
+
+    pairs = [(varied(expression), code) for expression, code in data.expressions]
+    if recipe.names:
+        pairs += [pair for name, code in data.names for pair in ((name, code), (varied(name), code))]
+    if recipe.short_labels:
+        pairs += [(data.short_labels[code], code) for code in data.codable]
+    if recipe.notes:
+        pairs += [(varied(text), code) for text, code in data.notes]
+    return pairs + [(varied(data.labels[code]), code) for code in data.codable]
+
+
+class EncoderTraining:
+    """One run: parameters, optimiser and the cached vectors of labels and acts."""
+
+    def __init__(self, data: TrainingData, recipe: EncoderRecipe, seed: int, device: str) -> None:
+        """Draw the first table and featurise the labels."""
+        import torch
+
+        torch.manual_seed(seed)
+        self.data, self.recipe, self.device = data, recipe, device
+        self.rng = seeded(seed)
+        self.np_rng = np.random.default_rng(seed)
+        self.row = {code: i for i, code in enumerate(data.codable)}
+        table = torch.randn(recipe.n_buckets, recipe.dim) * recipe.init
+        self.table = table.to(device).requires_grad_()
+        self.residuals = torch.zeros(len(self.row), recipe.dim, device=device, requires_grad=True)
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": [self.table], "lr": recipe.lr_table, "peak": recipe.lr_table},
+                {"params": [self.residuals], "lr": recipe.lr_residuals, "peak": recipe.lr_residuals},
+            ],
+            fused=True,
+        )
+        self.label_features = [self.features(data.labels[code]) for code in data.codable]
+        self.acts = list(data.acts.values())
+        self.act_features = [self.features(label) for label in self.acts]
+        self.also_right: dict[str, set[int]] = {}
+        for expression, code in data.expressions:
+            self.also_right.setdefault(" ".join(self.features(expression)[0]), set()).add(self.row[code])
+        self.label_cache = self.encode_all(self.label_features)
+        self.act_cache = self.encode_all(self.act_features)
+
+    def features(self, text: str) -> Features:
+        """Words and pair buckets of a text."""
+        return text_features(text, self.recipe.n_buckets)
+
+    def encode(self, features: Sequence[Features], dropout: float = 0.0) -> Any:
+        """Unit vectors, with gradient."""
+        from torch.nn import functional
+
+        bags = Bags(features, self.recipe.n_buckets, self.device, dropout)
+        return functional.normalize(sum_vectors(self.table, bags), dim=1)
+
+    def encode_all(self, features: Sequence[Features]) -> Any:
+        """Unit vectors, without gradient."""
+        import torch
+
+        if not features:
+            return torch.zeros(0, self.recipe.dim, device=self.device)
+        with torch.no_grad():
+            return torch.cat([self.encode(features[i : i + 2048]) for i in range(0, len(features), 2048)])
+
+    def code_loss(self, batch: Sequence[tuple[str, str]]) -> Any:
+        """Loss of (text, code) pairs against every code and against the labels of the batch."""
+        import torch
+        from torch.nn import functional
+
+        recipe = self.recipe
+        features = [self.features(text) for text, _ in batch]
+        targets = torch.tensor([self.row[code] for _, code in batch], device=self.device)
+        rows, where = torch.unique(targets, return_inverse=True)
+        queries = self.encode(features, recipe.feature_dropout)
+        fresh = self.encode([self.label_features[i] for i in rows.tolist()])
+        labels = self.label_cache.index_copy(0, rows, fresh)
+        codes = functional.normalize(labels + self.residuals, dim=1) if recipe.residuals else labels
+        logits = recipe.scale * queries @ codes.T
+        blocked = [
+            (i, other)
+            for i, (words, _) in enumerate(features)
+            for other in self.also_right.get(" ".join(words), ())
+            if other != self.row[batch[i][1]]
+        ]
+        if blocked:  # the thesauri code the same expression otherwise too: no mistake
+            logits[[i for i, _ in blocked], [other for _, other in blocked]] = -1e4
+        loss = functional.cross_entropy(logits, targets)
+        if recipe.residuals and recipe.label_weight:
+            loss = loss + recipe.label_weight * functional.cross_entropy(recipe.scale * queries @ fresh.T, where)
+        return loss
+
+    def act_loss(self, members: Sequence[int]) -> Any:
+        """Loss of abbreviated acts against every act."""
+        import torch
+        from torch.nn import functional
+
+        texts = [abbreviate(self.acts[i], self.rng, self.rng.choice((0.4, 0.6, 0.8))) for i in members]
+        queries = self.encode([self.features(text) for text in texts], self.recipe.feature_dropout)
+        targets = torch.tensor(members, device=self.device)
+        fresh = self.encode([self.act_features[i] for i in members])
+        self.act_cache = self.act_cache.detach().index_copy(0, targets, fresh)
+        logits = self.recipe.scale * queries @ self.act_cache.T
+        return self.recipe.act_weight * functional.cross_entropy(logits, targets)
+
+    def batches(self) -> list[tuple[list[tuple[str, str]], list[int]]]:
+        """Shuffled batches of one epoch: pairs, or numbers of acts."""
+        size = self.recipe.batch
+        pairs = pairs_of_epoch(self.data, self.recipe, self.rng)
+        order = self.np_rng.permutation(len(pairs))
+        found: list[tuple[list[tuple[str, str]], list[int]]] = [
+            ([pairs[i] for i in order[start : start + size]], [])
+            for start in range(0, max(1, len(order) - size + 1), size)
+        ]
+        for _ in range(self.recipe.act_passes if self.acts else 0):
+            acts = self.np_rng.permutation(len(self.acts)).tolist()
+            found += [([], acts[i : i + size]) for i in range(0, max(1, len(acts) - size + 1), size)]
+        self.rng.shuffle(found)
+        return found
+
+    def step(self, loss: Any, progress: float, warm_up: float) -> None:
+        """One step of Adam; `progress` runs from 0 to 1 over the run, `warm_up` over its first steps."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * min(1.0, warm_up) * max(0.02, 1 - progress)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+
+
+def train(
+    data: TrainingData,
+    recipe: EncoderRecipe,
+    seed: int,
+    *,
+    device: str = "cpu",
+    on_epoch: OnEpoch | None = None,
+) -> tuple[Floats, Floats]:
+    """Train and return (table (n_buckets, dim), residuals (n_codable, dim))."""
+    run = EncoderTraining(data, recipe, seed, device)
+    done = 0
+    for epoch in range(recipe.epochs):
+        began, losses = time.monotonic(), []
+        batches = run.batches()
+        for place, (pairs, acts) in enumerate(batches):
+            if done % recipe.refresh == 0:
+                run.label_cache = run.encode_all(run.label_features)
+            loss = run.code_loss(pairs) if pairs else run.act_loss(acts)
+            run.step(loss, (epoch + place / len(batches)) / recipe.epochs, done / 30 + 0.05)
+            losses.append(float(loss.detach()))
+            done += 1
+        run.act_cache = run.encode_all(run.act_features)
+        if on_epoch is not None:
+            on_epoch(epoch, float(np.mean(losses)), time.monotonic() - began, *_arrays(run))
+    return _arrays(run)
+
+
+def _arrays(run: EncoderTraining) -> tuple[Floats, Floats]:
+    return run.table.detach().cpu().numpy(), run.residuals.detach().cpu().numpy()
+
+
+def write_encoder(path: Path, table: Floats, residuals: Floats, data: TrainingData) -> EmbeddedEncoder:
+    """Quantise to int8, write what `EmbeddedEncoder.from_path` reads, and read it back."""
+    quantised, scale = quantise_rows(table)
+    quantised_residuals, residual_scale = quantise_rows(residuals)
+    labels = [data.labels[code] for code in data.codable]
+    draft = EmbeddedEncoder(quantised, scale, data.codable, quantised_residuals, residual_scale, quantised_residuals)
+    vectors, _ = quantise_rows(draft.encode_codes(data.codable, labels))
+    np.savez(
+        path,
+        features_version=np.array(FEATURES_VERSION),
+        table=quantised,
+        scale=scale,
+        codes=np.array(data.codable),
+        residuals=quantised_residuals,
+        residual_scale=residual_scale,
+        vectors=vectors,
+    )
+    return EmbeddedEncoder.from_path(path)
