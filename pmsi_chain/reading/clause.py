@@ -34,6 +34,7 @@ class Clause:
         self._determiners = classes["determiner"]
         self._current = classes["current"]
         self._auxiliaries = classes["auxiliary"]
+        self._events = classes["event"]
 
     def is_verb(self, index: int) -> bool:
         """A finite verb; « a » is left out, which is « à » in a text without accents."""
@@ -76,6 +77,8 @@ class Clause:
                 break
             if flag in _STOPPED_BY_POSSESSION and token.word in _POSSESSIVES:
                 break  # « risque de décompensation de sa cirrhose »: the cirrhosis is there
+            if flag in _STOPPED_BY_POSSESSION and content and self._is_of_an_event(index):
+                break  # « sans poussée de la maladie de Crohn »: the disease is there, the flare is not
             depth += gap.count("(") - gap.count(")")
             if depth < 0:
                 break
@@ -101,6 +104,12 @@ class Clause:
                 last = index
             index += 1
         return None if last is None else (first, last)
+
+    def _is_of_an_event(self, index: int) -> bool:
+        """The « de » after « récidive », « poussée », « aggravation »."""
+        token = self._tokens[index]
+        is_of = token.word in {"de", "du", "des"} or token.elided == "d'"
+        return is_of and self._tokens[index - 1].word in self._events
 
     def _opens_another(self, index: int) -> bool:
         """« associée à un ictère », « à la chute », « à cette syncope »: what follows is another matter."""
@@ -181,6 +190,11 @@ class Clause:
                 break
             if token.word == "avec" and reach != "sentence":
                 break
+            if self._opens_another(index) and index:
+                first, last = None, index - 1  # « une cause à cette syncope est écartée »: the syncope is there
+                content = 0
+                index -= 1
+                continue
             if token.word in CONJUNCTIONS and reach in {"near", "past"}:
                 break
             crossed = crossed or token.word in CONJUNCTIONS

@@ -196,14 +196,7 @@ def _contexts(
         while sections[section_index].end <= sentence.start:
             section_index += 1
         section = sections[section_index]
-        flags = set()
-        if section.name == "antecedents":
-            flags.add("listed_history")
-        if section.previous:
-            flags.add("history")
-        if section.family:
-            flags.add("family")
-        base.append(frozenset(flags))
+        base.append(section.context)
         tail = text[tokens[-1].end : sentence.end] if tokens else ""
         scopes.append(find_scopes(tokens, tail, year, section.name))
     return ContextMap(tuple(s.start for s in sentences), tuple(s.end for s in sentences), tuple(scopes), tuple(base))

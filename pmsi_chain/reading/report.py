@@ -30,8 +30,8 @@ class Section:
         title: the heading's words as printed, without Markdown marks and colon; "" when there is none.
         start, end: from the heading's line to the next heading.
         body: where the text after the heading begins.
-        family: the heading speaks of relatives ("Antécédents familiaux").
-        previous: the heading announces what was copied from an earlier stay ("Hospitalisation précédente").
+        context: flags that the heading gives to all that follows: "family" ("Antécédents familiaux"), "history"
+            ("Hospitalisation précédente"), "hypothesis" ("Diagnostics différentiels"), "negated", "listed_history".
     """
 
     name: str
@@ -39,8 +39,7 @@ class Section:
     start: int
     end: int
     body: int
-    family: bool = False
-    previous: bool = False
+    context: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _WRITTEN_DATE = re.compile(
 )
 _OPENS_A_STATEMENT = frozenset({"un", "une", "le", "la", "les", "l'", "de", "toute", "tout"})
 _PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
+_AFTER_DATE = frozenset({"avec", "pour", "sur", "un", "une", "des"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
 _BEFORE_KIN = frozenset({"son", "sa", "ses", "la", "le", "un", "une", "deux"})
 #: « amené par son fils », « vit avec sa mère »: the relative acts, and has no disease.
@@ -80,7 +81,7 @@ def _of_cue(tokens: Sequence[Token], clause: Clause, cue: FoundCue, section: str
         if flag == "history" and side == "after" and clause.is_current(cue.first):
             continue
         if side == "before":
-            run = clause.forward(cue.after, "list" if reach == "opening" else reach, flag)
+            run = clause.forward(cue.after, "list" if reach in {"opening", "past"} else reach, flag)
         else:
             run = clause.backward(cue.first, reach)
         if run is not None:
@@ -107,17 +108,26 @@ def _side(tokens: Sequence[Token], clause: Clause, cue: FoundCue) -> str:
 
 
 def _years(tokens: Sequence[Token], clause: Clause, year: int | None) -> list[Scope]:
-    """« IDM en 2012 », « AVC (2015) », « il y a 3 ans », « AVP en 1990 avec fracture »."""
+    """« IDM en 2012 », « AVC (2015) », « il y a 3 ans », « AVP en 1990 avec fracture », « 2012 : appendicectomie »."""
     scopes: list[Scope] = []
     for index, token in enumerate(tokens):
         start = _start_of_date(tokens, index, year)
-        if start is None or start == 0 or tokens[start].word in word_classes()["current"] or clause.is_current(start):
+        if start is None:
             continue
-        runs = [clause.backward(start, "near")]
-        if index + 1 < len(tokens) and tokens[index + 1].word == "avec" and not clause.ends_at(index + 1):
+        runs: list[Run | None] = []
+        if not (tokens[start].word in word_classes()["current"] or clause.is_current(start)):
+            runs.append(clause.backward(start, "near"))
+        if index + 1 < len(tokens) and _goes_on_after_date(tokens[index + 1], at_start=start == 0):
             runs.append((index + 1, clause.segment_end(index + 1)))
         scopes.extend(_scope("history", tokens, run, tokens[start].start, token.end) for run in runs if run is not None)
     return scopes
+
+
+def _goes_on_after_date(following: Token, *, at_start: bool) -> bool:
+    """« en 2017 pour pancréatite », « il y a 20 ans une pleurésie », « 2012 : appendicectomie »."""
+    if STRONG_SIGN.search(following.gap) or "," in following.gap:
+        return at_start and re.search(r"[:,]|\s[-–]\s", following.gap) is not None
+    return following.word in _AFTER_DATE
 
 
 def _start_of_date(tokens: Sequence[Token], index: int, year: int | None) -> int | None:
@@ -129,8 +139,10 @@ def _start_of_date(tokens: Sequence[Token], index: int, year: int | None) -> int
         and [t.word for t in tokens[index - 4 : index - 1]] == ["il", "y", "a"]
     ):
         return index - 4
-    if not _YEAR.fullmatch(token.word) or (year is not None and int(token.word) >= year) or index == 0:
+    if not _YEAR.fullmatch(token.word) or (year is not None and int(token.word) >= year):
         return None
+    if index == 0:
+        return 0
     before = tokens[index - 1].word
     if before in word_classes()["month"] or before in {"en", "annee"}:
         is_introduced = index > 1 and tokens[index - 2].word in {"en", "debut", "fin"}

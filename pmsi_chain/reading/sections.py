@@ -22,9 +22,15 @@ _MARKS = re.compile(
 _TRAILING = re.compile(r"[ \t:：.=*_#\-–—]+$")
 #: A heading in the middle of a line, after the end of a sentence: « … stable. Traitement de sortie : … ».
 _INLINE = re.compile(r"(?:(?<=[.;!?])|(?<=\s[-–—]))[ \t]+(?=(?:\*\*)?[A-ZÀ-Ý][^.;:!?\n\r|]{2,48}:)")
-_PREVIOUS = re.compile(
-    r"\bprecedente?s?\b|\b(?:hospitalisation|sejour)s? anterieur|\bdernie(?:r|re) (?:hosp|sej|comp|cour)"
-)
+#: What a heading says of all that stands under it.
+_TITLE_FLAGS = {
+    "family": re.compile(r"famil|heredit"),
+    "history": re.compile(
+        r"\bprecedente?s?\b|\b(?:hospitalisation|sejour)s? anterieur|\bdernie(?:r|re) (?:hosp|sej|comp|cour)"
+    ),
+    "hypothesis": re.compile(r"differentiel|hypothese|evoque"),
+    "negated": re.compile(r"elimine|ecarte"),
+}
 #: A title of these sections is known as a whole or not at all (« Patient connu pour : » is no heading).
 _EXACT_ONLY = frozenset({"identite", "autre"})
 _MAX_TITLE_CHARS = 80
@@ -104,10 +110,13 @@ def find_sections(text: str) -> tuple[Section, ...]:
         sections.append(Section("entete" if headings else "autre", "", 0, first, 0))
     for index, (start, body, name, title) in enumerate(headings):
         end = headings[index + 1][0] if index + 1 < len(headings) else len(text)
-        folded = fold(title)
-        family = "famil" in folded or "heredit" in folded
-        sections.append(Section(name, title, start, end, body, family, _PREVIOUS.search(folded) is not None))
+        sections.append(Section(name, title, start, end, body, _context_of(name, fold(title))))
     return tuple(sections)
+
+
+def _context_of(name: str, folded_title: str) -> frozenset[str]:
+    flags = {flag for flag, pattern in _TITLE_FLAGS.items() if pattern.search(folded_title)}
+    return frozenset(flags | {"listed_history"} if name == "antecedents" else flags)
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str, str]]:
