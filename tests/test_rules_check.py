@@ -9,7 +9,7 @@ import pytest
 
 from pmsi_chain.domain import Finding, Rum, Stay
 from pmsi_chain.nomenclature import load_ccam, load_cim10
-from pmsi_chain.rules import LabValue, ReportFacts, check, load_guide
+from pmsi_chain.rules import check, load_guide
 
 #: (rule, what is wrong, the coding, the stay)
 Case = tuple[str, str, dict[str, Any], dict[str, Any]]
@@ -79,7 +79,8 @@ WRONG: list[Case] = [
     ("CIM10-PATIENT-02", "grossesse à 75 ans", {"dp": "O14.1"}, {"sex": "F", "age": 75}),
     ("GM2026-V-PRECARITE-02", "illettrisme à 9 ans", {"dp": "J45.9", "das": ["Z55.00"]}, {"age": 9}),
     ("GM2026-IV-DAS-05", "affection niée", {"dp": "I50.19", "das": ["I26.9"]},
-     {"text": "Décompensation cardiaque, traitée par furosémide. L'angioscanner montre l'absence d'embolie pulmonaire."}),
+     {"text": "Décompensation cardiaque, traitée par furosémide. L'angioscanner montre "
+              "l'absence d'embolie pulmonaire."}),
     ("GM2026-V-ATCD-01", "affection du père", {"dp": "I50.19", "das": ["I21.98"]},
      {"text": "Décompensation cardiaque. Père décédé d'un infarctus du myocarde à 50 ans."}),
     ("GM2026-IV-DAS-05", "simple suspicion", {"dp": "R07.4", "das": ["I26.9"]},
@@ -87,13 +88,15 @@ WRONG: list[Case] = [
     ("GM2026-V-ATCD-01", "infarctus de 2009", {"dp": "J18.9", "das": ["I21.98"]},
      {"text": "Antécédents :\nInfarctus du myocarde en 2009.\nConclusion :\nPneumopathie, amoxicilline."}),
     ("GM2026-IV-DP-02", "DP apparu pendant le séjour", {"dp": "J18.9", "das": ["S72.00", "W19.0"]},
-     {"text": "Admis pour fracture du col fémoral, opéré. Une pneumopathie est survenue au cours du séjour, antibiothérapie."}),
+     {"text": "Admis pour fracture du col fémoral, opéré. Une pneumopathie est survenue au "
+              "cours du séjour, antibiothérapie."}),
     ("GM2026-IV-DAS-02", "dénutrition sans prise en charge", {"dp": "I50.19", "das": ["E44.0"]},
      {"text": "Décompensation cardiaque. Patient dénutri, IMC 21 kg/m2.", "age": 80}),
     ("GM2026-V-D62-01", "hémoglobine normale", {"dp": "M16.1", "das": ["D62"]},
      {"text": "Anémie après la chute. Hémoglobine 13,4 g/dl. Transfusion de deux culots pour saignement.", "sex": "M"}),
     ("GM2026-V-D62-02", "pertes prévues d'une prothèse de hanche", {"dp": "M16.1", "das": ["D62"]},
-     {"text": "Prothèse totale de hanche. Anémie postopératoire, Hb 8,9 g/dl, transfusion de deux culots.", "sex": "F"}),
+     {"text": "Prothèse totale de hanche. Anémie postopératoire, Hb 8,9 g/dl, transfusion de "
+              "deux culots.", "sex": "F"}),
     ("GM2026-V-DENUT-05", "E43 avec un IMC de 18 à 50 ans", {"dp": "K50.9", "das": ["E43"]},
      {"text": "Dénutrition sévère, IMC 18 kg/m2, compléments nutritionnels oraux.", "age": 50}),
     ("GM2026-V-DENUT-08", "E44.0 avec un IMC de 15", {"dp": "K50.9", "das": ["E44.0"]},
@@ -154,7 +157,8 @@ RIGHT: list[Case] = [
     ("GM2026-V-AVC-14", "surveillance d'un AVC séquellaire", {"dp": "Z09.8", "dr": "I69.3", "das": ["G81.1"]}, {}),
     ("GM2026-V-IMPROMPTU-01", "accouchement en chemin", {"dp": "Z39.00", "das": ["Z37.0"]}, {"sex": "F", "age": 31}),
     ("GM2026-V-D62-03", "plaie vasculaire peropératoire", {"dp": "C18.7", "das": ["D62"]},
-     {"text": "Colectomie. Plaie vasculaire, hémorragie massive : Hb 6,8 g/dl, transfusion de huit culots. Anémie aiguë.",
+     {"text": "Colectomie. Plaie vasculaire, hémorragie massive : Hb 6,8 g/dl, transfusion de "
+              "huit culots. Anémie aiguë.",
       "sex": "M", "age": 66}),
     ("GM2026-V-GANGRENE-01", "gangrène avec I70.21", {"dp": "I70.21", "das": ["R02"]}, {}),
     ("GM2026-V-VITAMINES-01", "carence dosée", {"dp": "M80.0", "das": ["E55.9"]},
@@ -195,7 +199,8 @@ RIGHT: list[Case] = [
     ("GM2026-V-SEQUELLES-01", "monoplégie de poliomyélite", {"dp": "G83.1", "das": ["B91"]}, {}),
     ("GM2026-V-SUICIDE-01", "plaie auto-infligée", {"dp": "S61.8", "das": ["X78.0"]}, {}),
     ("GM2026-V-ROUTE-01", "accident de la route", {"dp": "S06.00", "das": ["V89.2"]}, {}),
-    ("GM2026-V-Z-18", "grossesse normale et fracture", {"dp": "S82.20", "das": ["Z33", "W19.0"]}, {"sex": "F", "age": 30}),
+    ("GM2026-V-Z-18", "grossesse normale et fracture", {"dp": "S82.20", "das": ["Z33", "W19.0"]},
+     {"sex": "F", "age": 30}),
     ("GM2026-V-Z-47", "soins dentaires sous AVK", {"dp": "K02.1", "das": ["Z92.1"]}, {}),
     ("GM2026-V-Z-31", "ablation de matériel", {"dp": "Z47.0"}, {}),
     ("CIM10-DAGUE-01", "rétinopathie diabétique", {"dp": "E11.30", "das": ["H36.0"]}, {}),
@@ -203,11 +208,38 @@ RIGHT: list[Case] = [
     ("GM2026-IV-DAS-05", "négation d'autre chose", {"dp": "I50.19", "das": ["I10"]},
      {"text": "Décompensation cardiaque, sans embolie pulmonaire. HTA traitée par ramipril."}),
     ("GM2026-V-ATCD-02", "chronique listé en antécédents", {"dp": "J18.9", "das": ["I10", "E11.98"]},
-     {"text": "Antécédents :\nHTA, diabète de type 2.\nConclusion :\nPneumopathie, amoxicilline. HTA et diabète surveillés."}),
+     {"text": "Antécédents :\nHTA, diabète de type 2.\nConclusion :\nPneumopathie, "
+              "amoxicilline. HTA et diabète surveillés."}),
+    ("GM2026-VI-T8", "embolie artérielle désobstruée", {"dp": "I74.2"}, {"text": "Embolie humérale, désobstruction."}),
+    ("GM2026-VI-T9", "endocardite traitée", {"dp": "I33.0", "das": ["B95.2"]}, {}),
+    ("GM2026-VI-T10", "fer pour carence martiale", {"dp": "Z51.2", "dr": "D50.0"}, {}),
+    ("GM2026-VI-S3", "porteur d'un pontage", {"dp": "Z95.1", "das": ["I10", "E78.0"]}, {}),
+    ("GM2026-VI-S4", "post-partum après transfert", {"dp": "Z39.08"}, {"sex": "F", "age": 27}),
+    ("GM2026-VI-M1", "deux problèmes", {"dp": "K57.3", "das": ["J44.1"]}, {}),
+    ("GM2026-V-ATCD-04", "cancer devenu antécédent", {"dp": "J18.9", "das": ["Z85.3"]}, {"sex": "F", "age": 70}),
+    ("GM2026-V-TUMEURS-01", "polype de vessie", {"dp": "D41.4"}, {}),
+    ("GM2026-V-POLYHANDICAP-01", "polyhandicap", {"dp": "J18.9", "das": ["F73.9", "G80.0", "R26.38"]}, {}),
+    ("GM2026-V-PRO-01", "asbestose professionnelle", {"dp": "J61", "das": ["Y96"]}, {}),
+    ("GM2026-V-REBELLE-01", "douleur rebelle", {"dp": "R52.18"}, {"text": "Douleur chronique rebelle, infiltration."}),
+    ("GM2026-V-HYPOTENSION-01", "baisse isolée de tension", {"dp": "R55", "das": ["R03.1"]}, {}),
+    ("GM2026-V-TRAUMA-01", "fracture fermée du poignet", {"dp": "S52.50", "das": ["W01.0"]}, {}),
+    ("GM2026-V-BRULES-01", "brûlure et sa cause", {"dp": "T24.3", "das": ["X12.0"]}, {}),
+    ("GM2026-V-GRABATAIRE-01", "grabataire de longue date", {"dp": "J18.9", "das": ["R26.30"]},
+     {"text": "Pneumopathie, amoxicilline. Patiente grabataire depuis deux ans, dépendante pour tous les actes."}),
+    ("GM2026-V-P00-02", "nouveau-né par césarienne", {"dp": "Z38.0", "das": ["P03.4"]}, {"age": 0}),
+    ("GM2026-V-DOULEUR-01", "douleur chronique", {"dp": "M54.5", "das": ["R52.2"]},
+     {"text": "Lombalgie. Douleur chronique depuis deux ans, mal soulagée."}),
+    ("GM2026-V-Z-12", "contage tuberculeux non confirmé", {"dp": "Z20.1"}, {"age": 6}),
+    ("GM2026-V-Z-43", "aidant hospitalisé", {"dp": "Z74.2", "das": ["G30.1"]}, {"age": 84}),
     ("CCAM-ACTE-03", "acte dans le séjour",
      {"dp": "K35.8", "acts": [{"code": "HHFA016", "activity": "1", "phase": "0", "date": "2026-02-02"}]},
      {"admission_date": date(2026, 2, 1), "discharge_date": date(2026, 2, 4)}),
 ]  # fmt: skip
+
+
+def test_at_least_sixty_cases_and_half_of_them_right() -> None:
+    assert len(WRONG) + len(RIGHT) >= 60
+    assert len(RIGHT) >= len(WRONG)
 
 
 def findings(rum: dict[str, Any], stay: dict[str, Any]) -> list[Finding]:
