@@ -22,6 +22,8 @@ from langchain_core.outputs import ChatResult
 from pmsi_chain.domain import Evidence, Position, ReviewItem, Stay
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.llm import LlmSelector
+from pmsi_chain.llm.selector import POSITION_RULES
+from pmsi_chain.rules import load_guide
 from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest
 from tests.scripted import Scripted, ScriptedModel, scripted_models
 
@@ -149,6 +151,16 @@ def test_rule_of_the_rules_is_kept_else_the_definition_of_the_position(scripted:
 def test_chosen_proof_comes_first(scripted: Scripted) -> None:
     chosen = selector(scripted(answer(pick("c1", "e1"), [pick("c3", "e4")])))(request())
     assert [e.section for e in chosen.das[0].proposal.evidence] == ["antecedents", "evolution"]
+
+
+def test_denied_place_of_a_chosen_code_is_no_proof_of_it(scripted: Scripted) -> None:
+    both = proposal(
+        "J181", "Pneumopathie", evidence("scanner", "evolution", "negated"),
+        evidence("pneumopathie franche lobaire aiguë", "conclusion"), evidence("amoxicilline", "conclusion"),
+    )  # fmt: skip
+    chosen = selector(scripted(answer(pick("c1", "e1"))))(request(both, default=None))
+    assert chosen.dp is not None
+    assert [e.quote for e in chosen.dp.proposal.evidence] == ["pneumopathie franche lobaire aiguë", "amoxicilline"]
 
 
 def test_what_the_rules_coded_and_the_model_left_goes_to_review_with_its_reason(scripted: Scripted) -> None:
@@ -560,3 +572,10 @@ def test_rules_are_shown_once_and_pointed_at(scripted: Scripted) -> None:
     selector(model)(request())
     assert model.said.count("un critère de poids et un critère de cause") == 1
     assert "règles : r1" in model.said
+
+
+def test_definitions_of_the_positions_are_rules_of_the_guide() -> None:
+    for position, rule_id in POSITION_RULES.items():
+        rule = load_guide().rule(rule_id)
+        assert rule.kind == "definition"
+        assert rule.matches("J181", position)

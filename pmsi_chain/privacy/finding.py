@@ -46,6 +46,10 @@ _NAME_FORMS: tuple[re.Pattern[str], ...] = (
     re.compile(rf"(?<!\w)(?i:{_ROLE}){_COLON}(?P<name>{_NAME_COMMA})"),
     re.compile(rf"(?<!\w)(?i:n[ée]e|[ée]pouse|[ée]p\.|veuve)[ \t]+(?P<name>{_NAME})"),
     re.compile(rf"(?<!\w)(?P<name>{_NAME_COMMA})[ \t]*,?[ \t]*\(?(?i:n[ée](?:\(?e\)?)?)[ \t]+(?i:le|en)\b"),
+    re.compile(  # « Prénom Nom, un homme de 62 ans »
+        rf"(?<!\w)(?P<name>{_ONE}[ \t]+{_PARTICLE}{{0,3}}{_ONE}(?:[ \t]+{_ONE})?)[ \t]*[,(][ \t]*(?:(?:un|une)[ \t]+)?"
+        r"(?:homme|femme|patiente?|enfant|gar[çc]on|fille|[âa]g[ée]+|\d{1,3}[ \t]+(?:ans|mois|jours))(?!\w)"
+    ),
     re.compile(
         rf"(?<!\w)(?i:{_FIELD}){_COLON}(?P<name>{_LETTER}{{1,40}}"
         rf"(?:['’ \t,.-]{{1,2}}(?!(?i:pr[ée]nom|nom|n[ée]e?|sexe|age|[âa]g[ée]e?|date|ipp)\b){_LETTER}{{1,40}}){{0,4}})"
