@@ -197,6 +197,8 @@ class Clause:
                 continue
             if token.word in CONJUNCTIONS and reach in {"near", "past"}:
                 break
+            if token.word == "et" and "," in token.gap:
+                break
             crossed = crossed or token.word in CONJUNCTIONS
             if not token.is_stop:
                 content += 1

@@ -81,12 +81,24 @@ def _of_cue(tokens: Sequence[Token], clause: Clause, cue: FoundCue, section: str
         if flag == "history" and side == "after" and clause.is_current(cue.first):
             continue
         if side == "before":
-            run = clause.forward(cue.after, "list" if reach in {"opening", "past"} else reach, flag)
+            after = _past_the_cause(tokens, cue.after) if flag == "hypothesis" else cue.after
+            run = clause.forward(after, "list" if reach in {"opening", "past"} else reach, flag) if after else None
         else:
             run = clause.backward(cue.first, reach)
         if run is not None:
             scopes.append(_scope(flag, tokens, run, cue.start, cue.end))
     return scopes
+
+
+def _past_the_cause(tokens: Sequence[Token], after: int) -> int | None:
+    """Where doubt begins after « probablement due à »: at a new « un … », nowhere at what is already known.
+
+    « probablement due à la cirrhose » doubts the link and not the cirrhosis; « probablement liée à un SIADH » both.
+    """
+    stretch = tokens[after : after + 5]
+    if not any(token.word in word_classes()["causal"] for token in stretch[:2]):
+        return after
+    return next((after + k for k, token in enumerate(stretch) if token.word in {"un", "une"}), None)
 
 
 def _side(tokens: Sequence[Token], clause: Clause, cue: FoundCue) -> str:
@@ -118,7 +130,9 @@ def _years(tokens: Sequence[Token], clause: Clause, year: int | None) -> list[Sc
         if not (tokens[start].word in word_classes()["current"] or clause.is_current(start)):
             runs.append(clause.backward(start, "near"))
         if index + 1 < len(tokens) and _goes_on_after_date(tokens[index + 1], at_start=start == 0):
-            runs.append((index + 1, clause.segment_end(index + 1)))
+            last = clause.segment_end(index + 1)
+            if not any(t.word in word_classes()["current"] for t in tokens[index + 1 : last + 1]):
+                runs.append((index + 1, last))
         scopes.extend(_scope("history", tokens, run, tokens[start].start, token.end) for run in runs if run is not None)
     return scopes
 
@@ -140,6 +154,8 @@ def _start_of_date(tokens: Sequence[Token], index: int, year: int | None) -> int
     ):
         return index - 4
     if not _YEAR.fullmatch(token.word) or (year is not None and int(token.word) >= year):
+        return None
+    if index + 1 < len(tokens) and tokens[index + 1].word in word_classes()["unit"]:
         return None
     if index == 0:
         return 0
