@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import struct
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.nomenclature import files
+from pmsi_chain.nomenclature import files, readers
 from pmsi_chain.nomenclature.files import source_from_bytes
 from pmsi_chain.nomenclature.guide import read_guide
 from pmsi_chain.nomenclature.readers import Reading, read, read_source
@@ -121,6 +122,39 @@ def test_ccam_extensions_activities_and_other_date_forms() -> None:
     assert (act["label"], act["valid_from"], act["valid_to"]) == ("Acte inventé", "2005-03-01", None)
 
 
+def test_a_sheet_with_its_tree_notes_and_continued_rows() -> None:
+    rows: list[list[object]] = [
+        ["Code", "Texte", "Activité", "Phase"],
+        ["07", "CHAPITRE INVENTÉ", None, None],
+        ["07.01", "Sous-chapitre inventé", None, None],
+        [None, "Note de section, laissée de côté", None, None],
+        ["AAAA001", "Premier acte inventé", 1, 0],
+        [None, None, 4, 0],
+        [None, "À l'exclusion de : autre acte", None, None],
+        ["08", "AUTRE CHAPITRE", None, None],
+        ["AAAA002", "Deuxième acte", 1, 1],
+        ["AAAA002", "Deuxième acte", 1, 2],
+    ]
+    first, second = reading(workbook(rows), "ccam.xlsx").parts["edition"]
+    assert (first["activities"], first["phases"]) == (["1", "4"], ["0"])
+    assert (first["chapter"], first["section"]) == ("07 CHAPITRE INVENTÉ", "Sous-chapitre inventé")
+    assert first["notes"] == ["À l'exclusion de : autre acte"]
+    assert (second["phases"], second["chapter"], second["section"]) == (["1", "2"], "08 AUTRE CHAPITRE", "")
+
+
+def test_hierarchy_in_parquet_and_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"code": ["I10", "I10-I15"], "block_code": ["I10-I15"] * 2, "block_label": ["Groupe inventé"] * 2}
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), buffer)
+    assert reading(buffer.getvalue()).parts == {"hierarchy": {"I10": ["I10-I15", "Groupe inventé"]}}
+    monkeypatch.setattr(readers, "MAX_ROWS", 1)
+    with pytest.raises(SourceFileError, match="bombe"):
+        reading(buffer.getvalue())
+
+
 def test_titles_above_the_header_and_spare_columns() -> None:
     rows: list[list[object]] = [["Titre du classeur"], [], ["Édition inventée", None, None]]
     rows += [[*row, None, None] for row in ACTS]
@@ -157,6 +191,16 @@ def _flag_encrypted(content: bytes) -> bytes:
 
 
 BOMB = zipped({"LIBCIM10MULTI.TXT": b"0" * 1_000})
+
+
+#: A class whose 9 000 modifier classes would be written out as their pairs.
+MODIFIED = CLAML.replace(
+    '<Class code="I"',
+    "".join(f'<ModifierClass modifier="M" code="{dot}{n}"/>' for n in range(4_500) for dot in ("", "."))
+    + '<Class code="I"',
+).replace(
+    '<Class code="A00.0" kind="category" usage="aster">', '<Class code="A00.0" kind="category"><ModifiedBy code="M"/>'
+)
 
 
 UNSOUND: list[tuple[bytes, str]] = [
@@ -238,6 +282,12 @@ def test_unsound_files_are_refused_with_one_line(content: bytes, match: str) -> 
 def test_a_kit_without_whole_chapters_is_truncated() -> None:
     kit = "".join(f"A{n:02d}{m}  |0|OOO|0|X|Forme inventée\r\n" for n in range(80) for m in range(10))
     with pytest.raises(SourceFileError, match="chapitres absents : II, III"):
+        reading(kit)
+
+
+def test_the_file_of_chapter_xx_alone_is_not_an_edition() -> None:
+    kit = "".join(f"W{n:02d}{m}  |2|NNO|1|X|Chute inventée\r\n" for n in range(60) for m in range(10))
+    with pytest.raises(SourceFileError, match="le seul chapitre XX"):
         reading(kit)
 
 

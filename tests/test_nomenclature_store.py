@@ -83,6 +83,15 @@ def test_a_stay_gets_the_edition_of_its_day(tmp_path: Path) -> None:
         Cim10Code.parse("R18", after, "dp")
 
 
+def test_a_stay_after_the_newest_edition_is_told(tmp_path: Path) -> None:
+    newest = load_cim10(on=date(2026, 5, 2), state_dir=tmp_path)
+    assert newest.version == "2025"
+    assert "2025, la plus récente disponible pour une sortie de 2026" in newest.caveat(date(2026, 5, 2))
+    assert newest.caveat(date(2025, 12, 31)) == ""
+    install(write(tmp_path, "kit_2026.txt", KIT), state_dir=tmp_path, valid_from=date(2026, 3, 1))
+    assert load_cim10("2025", state_dir=tmp_path).caveat(date(2026, 1, 15)) == ""  # still in force then
+
+
 def test_a_day_or_version_without_edition_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(EditionError, match=r"2025 \(depuis le 01/01/2025\).*--edition 2023"):
         load_cim10(on=date(2023, 6, 1), state_dir=tmp_path)

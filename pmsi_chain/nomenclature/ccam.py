@@ -106,6 +106,16 @@ class CcamEdition:
     def __repr__(self) -> str:
         return f"CcamEdition({self.version!r}, {len(self)} acts, from {self.valid_from.isoformat()})"
 
+    def caveat(self, on: date) -> str:
+        """What a coding dated `on` should say of the edition it was made with; "" when there is nothing to say."""
+        year = self.version[:4]
+        if year.isdigit() and on.year > int(year) and self.valid_to is None:
+            return (
+                f"CCAM {self.version}, la plus récente disponible pour une sortie de {on.year} : installer "
+                f"l'édition {on.year} si elle a paru"
+            )
+        return ""
+
     @cached_property
     def _sorted(self) -> tuple[str, ...]:
         return tuple(sorted(self._entries))

@@ -23,6 +23,9 @@ def entries_from_stored(acts: Iterable[Mapping[str, Any]]) -> list[CcamEntry]:
             act_type=act["act_type"],
             valid_from=_day(act["valid_from"]),
             valid_to=_day(act["valid_to"]),
+            chapter=act["chapter"],
+            section=act["section"],
+            notes=tuple(act["notes"]),
             extensions=tuple((number, label) for number, label in act["extensions"]),
             modifiers=tuple(act["modifiers"]),
         )

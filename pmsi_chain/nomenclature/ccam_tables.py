@@ -5,6 +5,7 @@ Each reader answers None when the table is another's.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -13,59 +14,93 @@ from pmsi_chain.errors import SourceFileError
 from pmsi_chain.nomenclature.columns import Found, code_column, nomenclature_of, required_ccam
 from pmsi_chain.nomenclature.tables import Table
 
+_LABELS = ("libelle_long", "libelle", "libelle_acte", "texte", "label")
+_FIRST_DAYS = ("date_debut", "date_de_debut", "date_debut_validite", "date_de_debut_de_validite", "debut_validite")
+_LAST_DAYS = ("date_fin", "date_de_fin", "date_fin_validite", "date_de_fin_de_validite", "fin_validite")
+_CELLS = {
+    "short": ("libelle_court", "court"),
+    "type": ("type_acte", "type_d_acte", "type"),
+    "sex": ("compatibilite_sexe", "sexe"),
+    "from": _FIRST_DAYS,
+    "to": _LAST_DAYS,
+    "extension": ("extension_descriptive", "extension_pmsi", "extension"),
+    "activity": ("activite", "code_activite"),
+    "phase": ("phase", "code_phase"),
+    "modifiers": ("modificateurs", "modificateur"),
+}
+_RANK = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){0,3}\.?")
+
 
 def acts(table: Table) -> Found:
-    """Acts with dates, sex, type, PMSI extensions, modifiers; activities and phases when the file has them.
+    """Acts with dates, sex, type, PMSI extensions, modifiers, and what else the sheet says of them.
+
+    Publishers print the tree inside the sheet: a row whose code is a rank (`07.03`) names a section; a row without a
+    code continues the act above it, with another activity or with a note.
 
     Raises:
         SourceFileError: a badly written code, date or sex, an act given twice or without label.
     """
-    code, long = code_column(table), table.column("libelle_long", "libelle", "libelle_acte", "texte", "label")
-    if code is None or long is None or nomenclature_of(table, code) != "ccam":
+    code, label = code_column(table), table.column(*_LABELS)
+    if code is None or label is None or nomenclature_of(table, code, share=0.5) != "ccam":
         return None
-    if table.column("type_acte", "compatibilite_sexe", "sexe", "date_debut", "date_de_debut", "activite") is None:
+    if table.column("type_acte", "compatibilite_sexe", "sexe", "activite", "code_activite", *_FIRST_DAYS) is None:
         return None  # a label and a code only: a thesaurus
-    cells = {
-        "short_label": table.column("libelle_court", "court"),
-        "act_type": table.column("type_acte", "type"),
-        "sex": table.column("compatibilite_sexe", "sexe"),
-        "from": table.column("date_debut", "date_de_debut", "debut_validite"),
-        "to": table.column("date_fin", "date_de_fin", "fin_validite"),
-        "extension": table.column("extension_descriptive", "extension_pmsi", "extension"),
-        "activity": table.column("activite", "code_activite"),
-        "phase": table.column("phase", "code_phase"),
-        "modifiers": table.column("modificateurs", "modificateur"),
-    }
-
-    def cell(row: tuple[str, ...], name: str) -> str:
-        index = cells[name]
-        return row[index].strip() if index is not None else ""
-
-    acts: dict[str, dict[str, Any]] = {}
+    cells = {name: index for name, names in _CELLS.items() if (index := table.column(*names)) is not None}
+    found: dict[str, dict[str, Any]] = {}
+    headings: list[tuple[str, str]] = []
+    current: dict[str, Any] | None = None
     for number, row in enumerate(table.rows, 1):
-        stored = required_ccam(table, row, code, number)
-        extension = cell(row, "extension") or row[code].strip()[7:].lstrip("-+ ")
-        act = acts.setdefault(stored, {"code": stored, "label": "", "extensions": [], "activities": [], "phases": []})
-        if extension:
-            act["extensions"].append([extension.zfill(2), row[long]])
-        if act["label"] and not (cell(row, "activity") or extension):
-            raise SourceFileError(f"{table.name}, ligne {number} de données : {stored} figure deux fois")
-        if not extension or not act["label"]:
-            act.update(
-                label=row[long],
-                short_label=cell(row, "short_label"),
-                act_type=cell(row, "act_type"),
-                sex=_sex(table, cell(row, "sex"), number),
-                valid_from=_day(table, cell(row, "from"), number),
-                valid_to=_day(table, cell(row, "to"), number),
-                modifiers=[char for char in cell(row, "modifiers") if char.isalnum()],
-            )
-        for key, name in (("activities", "activity"), ("phases", "phase")):
-            if cell(row, name) and cell(row, name) not in act[key]:
-                act[key].append(cell(row, name))
-    if any(not act["label"] for act in acts.values()):
+        values = {name: row[index].strip() for name, index in cells.items()}
+        written = row[code].strip()
+        if _RANK.fullmatch(written):
+            depth = written.rstrip(".").count(".")
+            headings = [*headings[:depth], (written, row[label].strip())]
+            current = None
+        elif written:
+            stored = required_ccam(table, row, code, number)
+            values["extension"] = values.get("extension") or written[7:].lstrip("-+ ")
+            is_new = stored not in found
+            current = found.setdefault(stored, _empty(stored, headings))
+            if not is_new and not values["extension"] and not values.get("activity"):
+                raise SourceFileError(f"{table.name}, ligne {number} de données : {stored} figure deux fois")
+            _fill(table, current, row[label].strip(), values, number, is_new)
+        elif current is not None:
+            _add_done(current, values)
+            if row[label].strip() and not values.get("activity"):
+                current["notes"].append(" ".join(row[label].split()))
+    if any(not act["label"] for act in found.values()):
         raise SourceFileError(f"{table.name} : un acte sans libellé")
-    return "edition", "ccam", [acts[key] for key in sorted(acts)]
+    return "edition", "ccam", [found[key] for key in sorted(found)]
+
+
+def _empty(code: str, headings: list[tuple[str, str]]) -> dict[str, Any]:
+    chapter = " ".join(headings[0]) if headings else ""
+    section = headings[-1][1] if len(headings) > 1 else ""
+    lists: dict[str, list[Any]] = {name: [] for name in ("extensions", "activities", "phases", "notes")}
+    return {"code": code, "label": "", "chapter": chapter, "section": section, **lists}
+
+
+def _fill(table: Table, act: dict[str, Any], label: str, values: dict[str, str], number: int, is_new: bool) -> None:
+    extension = values["extension"]
+    if extension:
+        act["extensions"].append([extension.zfill(2), label])
+    if is_new or (not extension and not values.get("activity")):
+        act.update(
+            label=label,
+            short_label=values.get("short", ""),
+            act_type=values.get("type", ""),
+            sex=_sex(table, values.get("sex", ""), number),
+            valid_from=_day(table, values.get("from", ""), number),
+            valid_to=_day(table, values.get("to", ""), number),
+            modifiers=[char for char in values.get("modifiers", "") if char.isalnum()],
+        )
+    _add_done(act, values)
+
+
+def _add_done(act: dict[str, Any], values: dict[str, str]) -> None:
+    for key, name in (("activities", "activity"), ("phases", "phase")):
+        if values.get(name) and values[name] not in act[key]:
+            act[key].append(values[name])
 
 
 def _sex(table: Table, cell: str, number: int) -> str | None:
@@ -91,7 +126,7 @@ def _day(table: Table, cell: str, number: int) -> str | None:
 def activities(table: Table) -> Found:
     """Activities and phases of each act (the « ICR » file has them)."""
     code, activity, phase = table.column("code", "code_acte", "acte"), table.column("activite"), table.column("phase")
-    if code is None or activity is None or phase is None or table.column("libelle_long", "libelle") is not None:
+    if code is None or activity is None or phase is None or table.column(*_LABELS) is not None:
         return None
     data: dict[str, dict[str, list[str]]] = {}
     for number, row in enumerate(table.rows, 1):

@@ -170,6 +170,16 @@ class Cim10Edition:
     def __repr__(self) -> str:
         return f"Cim10Edition({self.version!r}, {len(self)} codes, from {self.valid_from.isoformat()})"
 
+    def caveat(self, on: date) -> str:
+        """What a coding dated `on` should say of the edition it was made with; "" when there is nothing to say."""
+        year = self.version[:4]
+        if year.isdigit() and on.year > int(year) and self.valid_to is None:
+            return (
+                f"CIM-10 FR {self.version}, la plus récente disponible pour une sortie de {on.year} : installer "
+                f"l'édition {on.year} si elle a paru"
+            )
+        return ""
+
     @cached_property
     def _sorted(self) -> tuple[str, ...]:
         return tuple(sorted(self._rows))

@@ -21,15 +21,15 @@ def code_column(table: Table) -> int | None:
     return table.column(*_CODE_COLUMNS)
 
 
-def nomenclature_of(table: Table, column: int) -> Nomenclature | None:
-    """By the shape of the codes: nine in ten must have it; None when neither has."""
+def nomenclature_of(table: Table, column: int, share: float = 0.9) -> Nomenclature | None:
+    """By the shape of the codes: that share of the filled cells must have it; None when neither has."""
     cells = (row[column] for row in table.rows[:2000])
     sample = [code.strip().upper() for cell in cells for code in cell.split("|") if code.strip()]
     if not sample:
         return None
-    if sum(bool(CCAM_STORED.match(code)) for code in sample) >= 0.9 * len(sample):
+    if sum(bool(CCAM_STORED.match(code)) for code in sample) >= share * len(sample):
         return "ccam"
-    return "cim10" if sum(as_cim10(code) is not None for code in sample) >= 0.9 * len(sample) else None
+    return "cim10" if sum(as_cim10(code) is not None for code in sample) >= share * len(sample) else None
 
 
 def as_cim10(written: str) -> str | None:

@@ -134,6 +134,8 @@ def _zip(content: bytes, name: str) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         raise SourceFileError(f"{name} : archive ZIP ou classeur endommagé ou tronqué") from error
     members = archive.infolist()
+    if not all(member.filename for member in members):
+        raise SourceFileError(f"{name} : archive ZIP ou classeur endommagé ou tronqué")
     if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise SourceFileError(
             f"{name} : décompressé, il dépasse {MAX_UNPACKED_BYTES // 2**20} Mio ou {MAX_MEMBERS} fichiers (bombe ?)"

@@ -26,9 +26,9 @@ from pmsi_chain.nomenclature.columns import (
     required_ccam,
     required_cim10,
 )
-from pmsi_chain.nomenclature.files import Source, decode, lines_of, open_source
+from pmsi_chain.nomenclature.files import MAX_UNPACKED_BYTES, Source, decode, lines_of, open_source
 from pmsi_chain.nomenclature.hierarchy import CHAPTERS, chapter_of
-from pmsi_chain.nomenclature.tables import Table, read_table
+from pmsi_chain.nomenclature.tables import MAX_ROWS, Table, read_table
 
 _KIT_LINE = re.compile(r"([A-Z][0-9]{2}[0-9+ ]{0,3})\|([0-9])\|([^|]{0,4})\|([^|]?)\|([^|]*)\|([^|]*)")
 _KIT_START = re.compile(r"[A-Z][0-9]{2}[0-9+ ]{0,3}\|[0-9]\|")
@@ -130,6 +130,8 @@ def kit_rows(text: str, name: str) -> tuple[list[Row], tuple[str, ...]]:
         rows[code] = (code, int(match[2]), one_line(match[5]), one_line(match[6]))
     ordered = [rows[code] for code in sorted(rows)]
     missing = _missing_chapters(ordered)
+    if len(rows) >= _WHOLE_KIT and "XX" not in missing and len(missing) == len(CHAPTERS) - 1:
+        raise SourceFileError(f"{name} : le seul chapitre XX ; installer le kit entier (LIBCIM10MULTI.TXT)")
     if missing - {"XX"} and (len(rows) >= _WHOLE_KIT or not text.endswith(("\n", "\r"))):
         raise SourceFileError(
             f"{name} : chapitres absents : {', '.join(_in_order(missing))} ; fichier tronqué, reprendre le kit entier"
@@ -160,9 +162,15 @@ def _parquet_table(source: Source) -> Table:
             f"{source.name} : lire un Parquet demande pyarrow ; ou donner le fichier en CSV"
         ) from error
     try:
-        found = pyarrow.parquet.read_table(io.BytesIO(source.content))
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(source.content))
+        unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        if file.metadata.num_rows > MAX_ROWS or unpacked > MAX_UNPACKED_BYTES:
+            raise SourceFileError(f"{source.name} : Parquet de plus de {MAX_ROWS} lignes ou trop grand (bombe ?)")
+        found = file.read()
         columns = tuple(found.column_names)
         rows = tuple(zip(*(["" if v is None else str(v) for v in found[c].to_pylist()] for c in columns), strict=True))
+    except SourceFileError:
+        raise
     except Exception as error:  # pyarrow's own error tree is wide
         raise SourceFileError(f"{source.name} : Parquet endommagé ({type(error).__name__})") from error
     return Table(source.name, columns, rows, (f"Parquet, colonnes {', '.join(columns[:8])}",))
