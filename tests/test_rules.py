@@ -219,10 +219,10 @@ def test_twenty_diagnoses_are_checked_in_time() -> None:
     check(rum, stay, EDITION)
     times = []
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.process_time()
         check(rum, stay, EDITION)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.06
+        times.append(time.process_time() - start)
+    assert min(times) < 0.05
 
 
 def test_the_rules_are_pure() -> None:

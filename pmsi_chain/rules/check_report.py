@@ -8,7 +8,11 @@ from pmsi_chain.domain import Evidence, Finding, Severity
 from pmsi_chain.rules.case import Case, Item
 from pmsi_chain.rules.check_tables import Proof, check_tables
 from pmsi_chain.rules.expressions import any_matches, chapter_of
+from pmsi_chain.rules.situation_reader import read_situation
+from pmsi_chain.rules.situations import decide_situation
 
+#: Rules of ch. VI whose DP is a code set by the care that motivates the stay.
+_IMPOSED = frozenset(f"GM2026-VI-{name}" for name in ("D3", "T1", "T4", "T6", "T7", "T10", "T11", "T15"))
 #: A CMA weighs in the group from this level on.
 _CMA = 2
 
@@ -71,6 +75,29 @@ def appeared(case: Case) -> Iterator[Finding]:
             "d'admission.",
             (case.dp,), words,
         )  # fmt: skip
+
+
+def situation(case: Case) -> Iterator[Finding]:
+    """A motive that imposes a DP (treatment, exploration, device) coded with another DP (ch. VI)."""
+    if case.report is None or not case.dp:
+        return
+    motive = case.report.section("motif")
+    if not motive:
+        return
+    facts = read_situation(motive, outcome=case.report.section("conclusion", "au total", "synthese"))
+    decision = decide_situation(facts)
+    name = "treatment" if facts.treatment else "exam"
+    if facts.symptom or decision.rule_id not in _IMPOSED or name not in facts.words:
+        return
+    if any_matches(decision.dp_codes, case.dp) or case.having("Z53"):
+        return
+    words = case.report.quoted(facts.words[name])
+    yield case.finding(
+        decision.rule_id, "review",
+        f"Le motif d'admission impose le DP {' ou '.join(decision.dp_codes)}, or {case.show(case.dp)} est codé : "
+        "vérifier la raison du séjour.",
+        (case.dp,), (words,) if words else (),
+    )  # fmt: skip
 
 
 def proofs(case: Case) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     check_report.contexts,
     check_report.past,
     check_report.appeared,
+    check_report.situation,
     check_redundancy.repeated,
     check_redundancy.vague,
     check_redundancy.symptoms,

@@ -127,6 +127,15 @@ class ReportText:
             place = match.end() if match else end
         return cls(text, tuple(sentences))
 
+    def section(self, *names: str) -> str:
+        """The text under headings of these folded names, "" without one."""
+        return "\n".join(self.text[s.start : s.end] for s in self._sentences if s.heading in names)
+
+    def quoted(self, words: str) -> Evidence | None:
+        """Words of the text as evidence, None when they are not in it as such."""
+        start = self.text.find(words) if words else -1
+        return Evidence(quote=words, start=start, end=start + len(words)) if start >= 0 else None
+
     def evidence(self, index: int) -> Evidence:
         """A whole sentence as evidence."""
         sentence = self._sentences[index]

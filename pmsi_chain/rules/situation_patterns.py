@@ -20,6 +20,9 @@ MOTIVE = re.compile(
     r"(?:en raison (?:de la survenue )?" + OF + r"|\bpour (?:la |le |l'|une? |les |des )?|: )"
     r"(?P<phrase>[^;.\n]{3,}?)" + END
 )  # fmt: skip
+#: A motive given as a bare phrase, after its heading: « Motif : fièvre et toux ».
+BARE = re.compile(r"\s*(?:motif[^:\n]{0,40}[:\n]\W*)?(?P<phrase>[^;.\n]{3,}?)" + END)
+STATUS = re.compile(r"\b(?:sous|post-?|hors|avant) ?$")
 SECOND = re.compile(
     r"(?:en raison (?:de la survenue )?" + OF + r")(?P<phrase>[^;.\n]{3,}?)" + END
 )  # fmt: skip
@@ -57,7 +60,9 @@ NEGATIVE = re.compile(
     r"|\bnegatif\b|ne retrouve (?:aucune|pas)|sans anomalie|stable\b"
 )
 SURVEILLANCE = re.compile(
-    r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)|\bsurveillance\b|\bsuivi (?:d|de|annuel)"
+    r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)|\bsuivi (?:d'|de|du|annuel)"
+    r"|\bsurveillance (?:d'une?|de la|du|de l'|d[ue]|apres|annuelle|post|periodique|programmee|systematique)\b"
+    r"|\bpour (?:une )?surveillance\b(?! (?:etroite|rapprochee|continue|clinique))"
     r"|bilan (?:annuel|de controle)|controle (?:annuel|apres|de )"
 )
 FOLLOWED = re.compile(

@@ -6,6 +6,7 @@ Simple patterns on folded text, no model. What is not written stays None: the de
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +25,14 @@ class _Reading:
     folded: str
     offsets: list[int]
     known_words: SituationWords
+    limit: int
     facts: dict[str, Any] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def motive(self) -> str:
+        """The folded text up to the end of the motive; offsets are the same."""
+        return self.folded[: self.limit]
 
     def original(self, start: int, end: int) -> str:
         return self.text[self.offsets[start] : self.offsets[end - 1] + 1].strip()
@@ -50,15 +57,18 @@ class _Reading:
         return fold(self.facts.get(name) or "")
 
 
-def read_situation(text: str, before: SituationFacts | None = None) -> SituationFacts:
+def read_situation(text: str, before: SituationFacts | None = None, outcome: str = "") -> SituationFacts:
     """Read the facts of a short text such as « hospitalisation pour … ; découverte de … ».
 
     Args:
         text: the motive and what was found, in French; a whole report works but reads less surely.
+        outcome: the conclusion, when it stands apart: what the stay was for is then read in `text` alone, what was
+            found in both.
         before: facts of the same patient that the text takes for granted: its known disease and treatment hold.
     """
-    folded, offsets = fold_with_offsets(text)
-    reading = _Reading(text, folded, offsets, situation_words())
+    whole = f"{text} ; {outcome}" if outcome else text
+    folded, offsets = fold_with_offsets(whole)
+    reading = _Reading(whole, folded, offsets, situation_words(), limit=bisect_left(offsets, len(text)))
     if before is not None:
         reading.facts |= {name: value for name in ("known", "treatment") if (value := getattr(before, name))}
     for step in (_motive, _known, _found, _care, _surveillance, _cancel, _special, _relate):
@@ -68,7 +78,7 @@ def read_situation(text: str, before: SituationFacts | None = None) -> Situation
 
 def _motive(reading: _Reading) -> None:
     for pattern in (p.MOTIVE, p.SECOND):
-        for match in pattern.finditer(reading.folded):
+        for match in pattern.finditer(reading.motive):
             phrase = match.group("phrase")
             if p.SUSPECTED.match("suspicion " + phrase) and "suspicion" in phrase:
                 continue
@@ -76,7 +86,10 @@ def _motive(reading: _Reading) -> None:
                 reading.phrase("symptom", match)
             elif not (find_treatment(phrase) or p.EXAM.match(phrase) or phrase.startswith(p.NOT_A_DISEASE)):
                 reading.phrase("_disease", match)
-    reading.phrase("suspected", p.SUSPECTED.search(reading.folded))
+    bare = p.BARE.match(reading.motive)
+    if bare and reading.known_words.symptom.match(bare.group("phrase")):
+        reading.phrase("symptom", bare)
+    reading.phrase("suspected", p.SUSPECTED.search(reading.motive))
 
 
 def _known(reading: _Reading) -> None:
@@ -114,25 +127,25 @@ def _found(reading: _Reading) -> None:
 
 def _care(reading: _Reading) -> None:
     for exam in explorations():
-        match = exam.find(reading.folded)
+        match = exam.find(reading.motive)
         if match:
             reading.put("exam", exam.key, match)
-    match = p.STAGING.search(reading.folded)
+    match = p.STAGING.search(reading.motive)
     if match:
         reading.put("initial_staging", True, match)
     for motive in treatments():
-        match = motive.find(reading.folded)
-        if match:
+        match = motive.find(reading.motive)
+        if match and not p.STATUS.search(reading.motive[: match.start()]):
             reading.put("treatment", motive.key, match)
             _treated(reading, match)
             break
-    if p.UNCOVERED.search(reading.folded):
-        reading.put("covered", False, p.UNCOVERED.search(reading.folded))
-    stage = p.SECOND_STAGE.search(reading.folded)
-    if stage and (p.RECENT_SURGERY.search(reading.folded) or "second" in reading.folded):
+    if p.UNCOVERED.search(reading.motive):
+        reading.put("covered", False, p.UNCOVERED.search(reading.motive))
+    stage = p.SECOND_STAGE.search(reading.motive)
+    if stage and (p.RECENT_SURGERY.search(reading.motive) or "second" in reading.motive):
         reading.put("second_stage", True, stage)
-    history = p.HISTORY.search(reading.folded)
-    exam_match = p.EXAM.search(reading.folded)
+    history = p.HISTORY.search(reading.motive)
+    exam_match = p.EXAM.search(reading.motive)
     if history and exam_match and not reading.facts.get("found"):
         reading.put("history", reading.original(*history.span()), history)
         reading.put("planned_exam", True, exam_match)
@@ -154,8 +167,8 @@ def _treated(reading: _Reading, match: re.Match[str]) -> None:
 
 
 def _surveillance(reading: _Reading) -> None:
-    match = p.SURVEILLANCE.search(reading.folded)
-    if not match or reading.facts.get("initial_staging"):
+    match = p.SURVEILLANCE.search(reading.motive)
+    if not match or reading.facts.get("initial_staging") or reading.facts.get("symptom"):
         return
     reading.put("surveillance", True, match)
     after = p.AFTER_SURGERY.search(reading.folded)
