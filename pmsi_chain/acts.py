@@ -7,6 +7,7 @@ guessed. The CCAM decides activities and phases; the report decides whether the 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,9 +19,11 @@ from pmsi_chain.domain import CodedAct, Evidence, ReviewItem
 from pmsi_chain.encoders import EmbeddedEncoder
 from pmsi_chain.index import CodeIndex
 from pmsi_chain.nomenclature import CcamEdition
-from pmsi_chain.reading import Mention, Report
+from pmsi_chain.reading import Report
+from pmsi_chain.reading.dictionary import TermDictionary
+from pmsi_chain.reading.tokens import tokens_of
 from pmsi_chain.rules import load_guide
-from pmsi_chain.text import fold, tokens, words
+from pmsi_chain.text import fold, stem, tokens, words
 
 #: Cosine from which a wording is taken for the act, and from which it is listed for review.
 ACT_SCORE, REVIEW_SCORE = 0.86, 0.76
@@ -37,16 +40,26 @@ _ACT_RULE = "CCAM-ACTE-02"
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    mention: Mention
+    """Words that name an act; `score` is 1 or more for a wording of the edition, a cosine otherwise."""
+
+    start: int
+    end: int
+    section: str
+    sentence: int
+    context: frozenset[str]
     code: str
     score: float
+
+
+def _is_done(section: str, context: frozenset[str]) -> bool:
+    return section not in _SILENT and not context & _NOT_DONE
 
 
 class ActReader:
     """Finds acts of one CCAM edition in reports."""
 
     def __init__(self, edition: CcamEdition, encoder: EmbeddedEncoder, codes: Sequence[str], vectors: np.ndarray,
-                 wordings: dict[frozenset[str], str]) -> None:  # fmt: skip
+                 wordings: TermDictionary) -> None:  # fmt: skip
         self._edition = edition
         self._encoder = encoder
         self._codes = codes
@@ -55,18 +68,19 @@ class ActReader:
         self._heads: dict[str, set[str]] = {}
         for code in edition:
             entry = edition.entry(code)
-            self._heads[code] = {head for w in (entry.label, *entry.synonyms) for head in tokens(w)[:1]}
+            self._heads[code] = {stem(word) for w in (entry.label, *entry.synonyms) for word in words(w)[:1]}
 
     @classmethod
     def from_index(cls, index: CodeIndex, edition: CcamEdition, encoder: EmbeddedEncoder) -> Self:
         """A reader over the wordings of an index; a wording that several acts share names none by itself."""
-        wordings: dict[frozenset[str], str] = {}
+        wordings: dict[tuple[str, ...], set[str]] = {}
         for chunk in index.chunks:
-            key = frozenset(tokens(chunk.text))
+            key = tuple(tokens(chunk.text))
             if len(key) == 1 and (len(words(chunk.text)) > 1 or not _ACT_WORD.search(fold(chunk.text))):
                 continue  # « AIR », « SE biliaire »: one word of the report does not say as much
-            wordings[key] = chunk.code if wordings.get(key, chunk.code) == chunk.code else ""
-        return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, wordings)
+            wordings.setdefault(key, set()).add(chunk.code)
+        single = {key: tuple(codes) for key, codes in wordings.items() if key and len(codes) == 1}
+        return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, TermDictionary(single))
 
     def read(self, report: Report, discharge: date | None = None) -> tuple[list[CodedAct], list[ReviewItem]]:
         """Acts done during the stay, and acts named too vaguely to be coded by themselves."""
@@ -94,35 +108,50 @@ class ActReader:
         return kept, [r for r in review.values() if r.code not in codes]
 
     def _named(self, report: Report) -> list[_Named]:
+        found = self._worded(report)
         forms = {
-            key: [p for p in places if p.section not in _SILENT and not p.context & _NOT_DONE]
+            key: kept
             for key, places in report.forms.items()
-            if key
+            if key and (kept := [p for p in places if _is_done(p.section, p.context)])
         }
-        forms = {key: places for key, places in forms.items() if places}
-        if not forms:
-            return []
-        keys = list(forms)
-        scores = self._encoder.encode([forms[key][0].term for key in keys]) @ self._vectors
-        best = scores.argmax(axis=1)
-        found = []
-        for row, key in enumerate(keys):
-            stems = key.split()
-            exact = self._wordings.get(frozenset(stems))
-            code, score = (exact, 1.0) if exact else (self._codes[int(best[row])], float(scores[row, best[row]]))
-            says_act = exact or (len(stems) > 1 and (stems[0] in self._heads[code] or _ACT_WORD.search(stems[0])))
-            if says_act and score >= REVIEW_SCORE:
-                found += [_Named(place, code, min(score, 1.0) + 0.01 * min(len(stems), 6)) for place in forms[key]]
-        found.sort(key=lambda item: (-item.score, item.mention.start))
+        if forms:
+            keys = list(forms)
+            scores = self._encoder.encode([forms[key][0].term for key in keys]) @ self._vectors
+            best = scores.argmax(axis=1)
+            for row, key in enumerate(keys):
+                stems, code, score = key.split(), self._codes[int(best[row])], float(scores[row, best[row]])
+                if len(stems) < 2 or score < REVIEW_SCORE or stems[0].startswith("anesthesie"):
+                    continue
+                if stems[0] in self._heads[code] or _ACT_WORD.search(stems[0]):
+                    weight = score + 0.01 * min(len(stems), 6)
+                    found += [
+                        _Named(p.start, p.end, p.section, p.sentence, p.context, code, weight) for p in forms[key]
+                    ]
+        found.sort(key=lambda item: (-item.score, item.start))
         kept: list[_Named] = []
         for item in found:
-            if not any(item.mention.start < k.mention.end and k.mention.start < item.mention.end for k in kept):
+            if not any(item.start < other.end and other.start < item.end for other in kept):
                 kept.append(item)
-        return sorted(kept, key=lambda item: item.mention.start)
+        return sorted(kept, key=lambda item: item.start)
+
+    def _worded(self, report: Report) -> list[_Named]:
+        """Acts named by a wording of the edition, the longest first."""
+        every = tokens_of(report.text)
+        starts = [token.start for token in every]
+        found = []
+        for number, sentence in enumerate(report.sentences):
+            inside = every[bisect_left(starts, sentence.start) : bisect_left(starts, sentence.end)]
+            for first, last, codes in self._wordings.matches(inside):
+                start, end = inside[first].start, inside[last].end
+                context = report.context_at(start, end)
+                if _is_done(sentence.section, context):
+                    weight = 1.0 + 0.01 * (last - first + 1)
+                    found.append(_Named(start, end, sentence.section, number, context, codes[0], weight))
+        return found
 
     def _coded(self, report: Report, item: _Named, evidence: Evidence, discharge: date | None) -> CodedAct:
         entry = self._edition.entry(item.code)
-        sentence = report.sentences[item.mention.sentence]
+        sentence = report.sentences[item.sentence]
         said = report.text[sentence.start : sentence.end]
         day = _stated_date(said)
         activity = "1" if not entry.activities or "1" in entry.activities else entry.activities[0]
@@ -154,14 +183,13 @@ class ActReader:
 
 
 def _evidence(report: Report, item: _Named) -> Evidence:
-    mention = item.mention
     return Evidence(
-        quote=report.text[mention.start : mention.end],
-        start=mention.start,
-        end=mention.end,
-        section=mention.section,
+        quote=report.text[item.start : item.end],
+        start=item.start,
+        end=item.end,
+        section=item.section,
         probability=round(min(0.99, item.score), 4),
-        context=tuple(sorted(mention.context)),
+        context=tuple(sorted(item.context)),
     )
 
 

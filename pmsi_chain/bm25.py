@@ -112,5 +112,3 @@ class FrenchBM25Retriever(StrictRetriever):
             )
             for rank, (i, score) in enumerate(self.index.top(asked, self._limit(k, self.k), self.allowed), start=1)
         ]
-
-

@@ -47,10 +47,10 @@ class _Case:
     ccam: CcamEdition
     report: Report | None = None
     links: tuple[Link, ...] = ()
-    proposals: Proposals = Proposals(())
+    proposals: Proposals = field(default_factory=lambda: Proposals(()))
     acts: tuple[CodedAct, ...] = ()
     act_review: tuple[ReviewItem, ...] = ()
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -153,14 +153,16 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                 problems = "; ".join(
                     f"{'.'.join(map(str, e['loc'])) or 'stay'}: {e['msg']}" for e in error.errors(include_input=False)
                 )
-                raise InputError(f"the mapping given is no stay ({problems}): give text, and sex, age, dates") from None
+                raise InputError(
+                    f"ce dictionnaire ne décrit pas un séjour ({problems}) ; donner text, et sex, age, dates"
+                ) from None
         if not given.text.strip():
-            raise ReportError("an empty report was given: give the text of a hospital report")
+            raise ReportError("compte rendu vide : donner le texte d'un compte rendu d'hospitalisation")
         limit = self.engine.settings.max_report_chars
         if len(given.text) > limit:
             raise ReportError(
-                f"a report of {len(given.text)} characters was given, {limit} are allowed: "
-                "give a shorter one, or raise PMSI_MAX_REPORT_CHARS"
+                f"compte rendu de {len(given.text)} caractères, {limit} au plus : "
+                "donner un texte plus court, ou relever PMSI_MAX_REPORT_CHARS"
             )
         return given
 

@@ -34,7 +34,7 @@ def criteria_for(
         InputError: another code_type.
     """
     if code_type not in CODE_TYPES:
-        raise InputError(f"code type {code_type!r} was given: give one of {', '.join(CODE_TYPES)}")
+        raise InputError(f"position {code_type!r} : valeur refusée ; donner {', '.join(CODE_TYPES)}")
     if code_type == "ccam":
         return eligibility(CcamCode.parse(code).code, "ccam")
     settings = settings or Settings()
@@ -62,7 +62,9 @@ def check_coding(
         try:
             coding = Rum.model_validate(coding)
         except ValidationError as error:
-            raise InputError(f"no coding: {_problems(error)}; expected dp, dr, das (codes) and acts") from None
+            raise InputError(
+                f"ce dictionnaire n'est pas un codage ({_problems(error)}) ; attendu : dp, dr, das (codes) et acts"
+            ) from None
     settings = settings or Settings()
     on: date | None = stay.discharge_date if stay else None
     edition = load_cim10(settings.edition, on=on, state_dir=settings.state_dir)
@@ -79,15 +81,17 @@ def read_coding(path: Path) -> Coding | Rum:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SourceFileError(f"{path} cannot be read ({error.strerror}): give a JSON file") from None
+        raise SourceFileError(f"{path} : lecture impossible ({error.strerror}) ; donner un fichier JSON") from None
     except ValueError as error:
-        raise SourceFileError(f"{path} is no JSON ({type(error).__name__}): give the output of `code --json`") from None
+        raise SourceFileError(
+            f"{path} : pas du JSON ({type(error).__name__}) ; donner la sortie de `code --json`"
+        ) from None
     try:
         if isinstance(data, dict) and "trace" in data:
             return Coding.model_validate(data)
         return Rum.model_validate(data)
     except ValidationError as error:
-        raise SourceFileError(f"{path} is no coding: {_problems(error)}; expected dp, dr, das and acts") from None
+        raise SourceFileError(f"{path} : pas un codage ({_problems(error)}) ; attendu : dp, dr, das et acts") from None
 
 
 def _problems(error: ValidationError) -> str:

@@ -50,7 +50,7 @@ def read_report(source: str, max_chars: int) -> str:
     Raises:
         ReportError: unreadable, empty, binary or too long; the message names the source, never its words.
     """
-    name = "standard input" if source == "-" else source
+    name = "l'entrée standard" if source == "-" else source
     try:
         # One byte more than the longest UTF-8 text allowed: a larger file need not be read to be refused.
         limit = 4 * max_chars + 1
@@ -61,12 +61,12 @@ def read_report(source: str, max_chars: int) -> str:
                 raw = file.read(limit)
     except OSError as error:
         raise ReportError(
-            f"{name} cannot be read ({error.strerror}): give the path of a text file, or - for standard input"
+            f"{name} : lecture impossible ({error.strerror}) ; donner le chemin d'un fichier texte, ou - pour l'entrée standard"
         ) from None
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings = ["utf-16"]
     elif b"\0" in raw[:8192] or raw[:5] in (b"%PDF-", b"{\\rtf") or raw[:2] == b"PK":
-        raise ReportError(f"{name} is a binary document: give plain text (export the report as .txt, UTF-8)")
+        raise ReportError(f"{name} : document binaire ; donner du texte (exporter le compte rendu en .txt, UTF-8)")
     else:
         encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
@@ -76,20 +76,20 @@ def read_report(source: str, max_chars: int) -> str:
             continue
         check_report(text, max_chars, name)
         return text
-    raise ReportError(f"{name} is no text in UTF-8, UTF-16 or Windows-1252: save the report as UTF-8")
+    raise ReportError(f"{name} : ni UTF-8, ni UTF-16, ni Windows-1252 ; enregistrer le compte rendu en UTF-8")
 
 
-def check_report(text: str, max_chars: int, name: str = "the report") -> None:
+def check_report(text: str, max_chars: int, name: str = "le compte rendu") -> None:
     """Refuse an empty or too long report.
 
     Raises:
         ReportError: says how many characters were given and how many are allowed.
     """
     if not text.strip():
-        raise ReportError(f"{name} is empty: give the text of a hospital report")
+        raise ReportError(f"{name} : vide ; donner le texte d'un compte rendu d'hospitalisation")
     if len(text) > max_chars:
         raise ReportError(
-            f"{name} has more than {max_chars:,} characters: give a shorter one, or raise PMSI_MAX_REPORT_CHARS"
+            f"{name} : plus de {max_chars} caractères ; donner un texte plus court, ou relever PMSI_MAX_REPORT_CHARS"
         )
 
 
@@ -100,7 +100,9 @@ def _show(coding: Coding, stay: Stay, as_json: bool, html: Path | None) -> None:
         try:
             html.write_text(html_page(coding, stay.text), encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{html} cannot be written ({error.strerror}): give another --html path") from None
+            raise InputError(
+                f"{html} : écriture impossible ({error.strerror}) ; donner un autre chemin à --html"
+            ) from None
         _progress(f"Page écrite : {html}")
     if as_json:
         print_json(out, coding.model_dump_json(indent=2))
@@ -143,7 +145,7 @@ def code(
     from pmsi_chain.settings import Settings
 
     if sex not in (None, "M", "F"):
-        raise InputError(f"--sex {sex} was given: give M or F")
+        raise InputError(f"--sex {sex} : valeur refusée ; donner M ou F")
     text = read_report(report, Settings().max_report_chars)
     stay = Stay(text=text, sex="M" if sex == "M" else "F" if sex == "F" else None, age=age,
                 discharge_date=_date(discharge_date))  # fmt: skip
@@ -154,7 +156,7 @@ def _date(given: str | None) -> date | None:
     try:
         return date.fromisoformat(given) if given else None
     except ValueError:
-        raise InputError(f"--discharge-date {given} was given: give a date as 2026-03-08") from None
+        raise InputError(f"--discharge-date {given} : date refusée ; l'écrire comme 2026-03-08") from None
 
 
 @app.command()
@@ -175,7 +177,7 @@ def search(
     elif nomenclature == "ccam":
         found = engine.search_ccam(query, top_k, version)
     else:
-        raise InputError(f"--nomenclature {nomenclature} was given: give cim10 or ccam")
+        raise InputError(f"--nomenclature {nomenclature} : valeur refusée ; donner cim10 ou ccam")
     if as_json:
         print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))
     else:
@@ -189,8 +191,8 @@ def rules(
     as_json: JsonFlag = False,
 ) -> None:
     """Montrer ce que le Guide demande d'un code."""
-    from pmsi_chain.display import criteria_text, print_json
     from pmsi_chain.checking import criteria_for
+    from pmsi_chain.display import criteria_text, print_json
 
     found = criteria_for(code, position)  # type: ignore[arg-type]  # checked inside
     if as_json:
@@ -268,7 +270,7 @@ def bench(
 
     kinds = ("retrieval", "evidence", "coding", "speed")
     if what not in kinds:
-        raise InputError(f"bench {what} was given: give one of {', '.join(kinds)}")
+        raise InputError(f"bench {what} : banc inconnu ; donner {', '.join(kinds)}")
     run_bench(what, data, nomenclature, limit, stock, html, as_json, out, _progress)
 
 

@@ -115,15 +115,21 @@ class CcamCode:
 
         Args:
             text: what a person wrote.
-            edition: when given, the act must exist in it. Without one only the notation is checked, because the
-                embedded starter holds a part of the CCAM.
-            on: when given with an edition, the act must be valid on that day.
+            edition: the edition it must exist in; the newest one when None. The embedded starter holds a part of
+                the CCAM only: where it is all there is, the notation is checked and nothing more.
+            on: when given, the act must be valid on that day.
 
         Raises:
             NotationError: not four letters and three digits.
             UnknownCodeError: not in the edition.
             ForbiddenCodeError: not valid on that day.
         """
+        is_checked = edition is not None
+        if edition is None:
+            from pmsi_chain.nomenclature import load_ccam
+
+            edition = load_ccam()
+            is_checked = edition.complete
         written = _squeezed(text, what="CCAM").replace(".", "")
         match = _CCAM_WRITTEN.fullmatch(written)
         if match is None:
@@ -133,7 +139,7 @@ class CcamCode:
                 nearest=_ccam_guess(written, edition),
                 reason="notation",
             )
-        if edition is not None:
+        if is_checked:
             edition.require(match[1], on=on)
         return cls(match[1], match[2] or "")
 
@@ -219,8 +225,8 @@ def _cim10_guess(plain: str, edition: Cim10Edition | None) -> tuple[str, ...]:
     return (guess, *near[:4]) if edition.is_allowed(guess, "das") else near
 
 
-def _ccam_guess(written: str, edition: CcamEdition | None) -> tuple[str, ...]:
-    if edition is None or not written:
+def _ccam_guess(written: str, edition: CcamEdition) -> tuple[str, ...]:
+    if not written:
         return ()
     letters = {digit: letter for letter, digit in _LOOKALIKES.items() if letter != "L"}
     guess = "".join(letters.get(char, char) for char in written[:4])

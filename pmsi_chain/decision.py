@@ -34,12 +34,15 @@ _FINAL = re.compile(
 )
 _CARE = re.compile(
     r"\b(?:trait|corrig|compens|supplement|antibiot|transfus|surveill|adapt|ajust|majore|introdu|relais|poursui|"
-    r"substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|opere|drain|ponction|prise en charge|pris en charge|"
-    r"reequilibr|regime|administr|prescri|mis(?:e)? sous|sous\b|debute|instaur|bilan|avis|consultation|explor)"
+    r"substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|opere|drain|ponction|"
+    r"prise? en charge|reequilibr|regime|administr|prescri|mis(?:e)? sous|sous\b|debute|instaur|bilan|avis|consultation|explor)"
 )
 #: Sections that show what was done or concluded, against those that only list.
 _DONE = frozenset({"evolution", "conclusion", "operatoire", "traitement_sortie", "suites"})
-_WEAK = frozenset({"examen", "complementaires", "biologie", "comorbidites", "identite", "entete"})
+_WEAK = frozenset({"examen", "complementaires", "biologie", "comorbidites", "identite"})
+_ADMITTED_FOR = re.compile(
+    r"\b(?:admise?|hospitalisee?|adressee?|entree?|transferee?|venue?)\b.{0,60}\b(?:pour|devant)\b"
+)
 _IN_STAY = re.compile(r"\b(?:au cours (?:du sejour|de l'hospitalisation)|durant le sejour|pendant l'hospitalisation|"
                       r"complique?e? (?:de|par|d')|survenue? (?:de|d'))")  # fmt: skip
 
@@ -168,7 +171,7 @@ def _as_dp(report: Report, proposal: Proposal) -> _Scored:
             reasons.append("donné comme diagnostic final")
         if _IN_STAY.search(before):
             score -= 2.0
-    if "motif" in sections:
+    if "motif" in sections or any(_motivates(report, e) for e in proposal.evidence):
         score += 1.5
         reasons.append("motif de l'hospitalisation")
     elif "histoire" in sections:
@@ -190,6 +193,14 @@ def _as_dp(report: Report, proposal: Proposal) -> _Scored:
         score -= 0.5
     score += 0.15 * min(5, len(code) - 3) if code[-1] not in "89" else 0.0
     return _Scored(proposal, score, tuple(reasons))
+
+
+def _motivates(report: Report, evidence: Evidence) -> bool:
+    """Whether a sentence outside any section of motives gives it as the reason for admission."""
+    index = report.sentence_at(evidence.start)
+    if index is None or evidence.section not in ("entete", "autre", "histoire"):
+        return False
+    return bool(_ADMITTED_FOR.search(fold(report.text[report.sentences[index].start : evidence.start])))
 
 
 def _order(scored: _Scored) -> tuple[float, int, str]:
@@ -285,4 +296,3 @@ def _review(proposal: Proposal, position: CodeType, reason: str) -> ReviewItem:
         reason=reason,
         evidence=proposal.evidence[:1],
     )
-

@@ -278,7 +278,7 @@ class RAGEngine:
             InputError: the query is empty, top_k is below 1, or the position is none of the three.
         """
         if position is not None and position not in CODE_POSITIONS:
-            raise InputError(f"position={position!r} was given: give one of {', '.join(CODE_POSITIONS)}, or None")
+            raise InputError(f"position={position!r} : valeur refusée ; donner {', '.join(CODE_POSITIONS)} ou None")
         main = self._search(query, top_k, "cim10", version, position, "main")
         if external_causes is None:
             external_causes = bool(_EXTERNAL_CUE.search(fold(query)))
@@ -323,9 +323,9 @@ class RAGEngine:
         group: Literal["main", "external"],
     ) -> list[CodeCandidate]:
         if not query.strip():
-            raise InputError("an empty query was given: give a clinical expression in French")
+            raise InputError("requête vide : donner une expression clinique en français")
         if top_k < 1:
-            raise InputError(f"top_k={top_k} was given: give 1 or more")
+            raise InputError(f"top_k={top_k} : valeur refusée ; donner 1 ou plus")
         edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
         return list(self._search_cached(query, top_k, nomenclature, edition.version, position, group))
 

@@ -168,9 +168,7 @@ class CodeIndex:
         bm25: the lexical leg, over the same chunks in the same order.
     """
 
-    def __init__(
-        self, path: Path, manifest: Manifest, client: QueryClient, collection: str, bm25: FrenchBM25
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest, client: QueryClient, collection: str, bm25: FrenchBM25) -> None:
         self.path = path
         self.manifest = manifest
         self.client = client
@@ -238,8 +236,8 @@ def _build(
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
         raise ConfigurationError(
-            f"state directory {path.parent.parent} cannot be written ({error.strerror}): "
-            "set PMSI_STATE_DIR to a writable directory"
+            f"répertoire d'état {path.parent.parent} : écriture impossible ({error.strerror}) ; "
+            "donner à PMSI_STATE_DIR un répertoire où écrire"
         ) from error
     try:
         vectors = encoder.encode_codes(_learned(chunks), [c.text for c in chunks]).astype(np.float32)
@@ -266,19 +264,19 @@ def _build(
 def _open(
     path: Path, manifest: Manifest, server: QdrantClient | None, chunks: Sequence[Chunk], sparse: SparseCodeEncoder
 ) -> CodeIndex:
-    mend = "run `pmsi-chain index build --rebuild`, or set PMSI_STATE_DIR to another directory"
+    mend = "lancer `pmsi-chain index build --rebuild`, ou donner un autre répertoire à PMSI_STATE_DIR"
     try:
         found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         if found != asdict(manifest):
             differing = sorted(k for k, v in asdict(manifest).items() if found.get(k) != v)
-            raise IndexMismatchError(f"index {path} was made of something else ({', '.join(differing)} differ): {mend}")
+            raise IndexMismatchError(f"index {path} : fait d'autre chose (diffèrent : {', '.join(differing)}) ; {mend}")
         bm25 = FrenchBM25.load(path / "bm25")
         if server is None:
             return CodeIndex(path, manifest, EmbeddedQdrant.load(path / "qdrant"), manifest.name, bm25)
     except IndexMismatchError:
         raise
     except Exception as error:
-        raise IndexMismatchError(f"index {path} is broken ({type(error).__name__}): {mend}") from error
+        raise IndexMismatchError(f"index {path} : illisible ({type(error).__name__}) ; {mend}") from error
     index = CodeIndex(path, manifest, server, manifest.alias, bm25)
     _fill_server(server, manifest, chunks, index, sparse)
     return index
@@ -309,14 +307,12 @@ def _fill_server(
             server.update_collection_aliases([delete, create] if manifest.alias in aliases else [create])
     except Exception as error:
         raise ServiceError(
-            f"the Qdrant server could not take the collection {manifest.name} ({type(error).__name__}): "
-            "check PMSI_QDRANT_URL and PMSI_QDRANT_API_KEY, or unset PMSI_QDRANT_URL to use the embedded engine"
+            f"le serveur Qdrant n'a pas pris la collection {manifest.name} ({type(error).__name__}) : "
+            "vérifier PMSI_QDRANT_URL et PMSI_QDRANT_API_KEY, ou retirer PMSI_QDRANT_URL pour le moteur embarqué"
         ) from error
 
 
-def _points(
-    chunks: Sequence[Chunk], vectors: np.ndarray, sparse: SparseCodeEncoder
-) -> Iterator[models.PointStruct]:
+def _points(chunks: Sequence[Chunk], vectors: np.ndarray, sparse: SparseCodeEncoder) -> Iterator[models.PointStruct]:
     sparse_vectors = sparse.encode_codes(_learned(chunks), [c.text for c in chunks])
     for row, (chunk, sparse_vector) in enumerate(zip(chunks, sparse_vectors, strict=True)):
         document = chunk.as_document()
@@ -331,7 +327,7 @@ def _points(
 
 
 def _learned(chunks: Sequence[Chunk]) -> list[str]:
-    """The code whose learned vector a chunk takes: its own for a label; none for a further wording, which says itself."""
+    """The code whose learned vector a chunk takes: a label its code's; a further wording none, it says itself."""
     return [chunk.code if chunk.is_label else "" for chunk in chunks]
 
 

@@ -24,8 +24,8 @@ from pmsi_chain.text import fold, tokens
 _DEPTH = 12
 #: Cosine under which a form is not taken for a condition at all.
 MIN_SCORE = 0.74
-#: What a further content word weighs against a lower cosine when forms overlap: « tumeur maligne secondaire du foie »
-#: at 0.87 is preferred to the « tumeur maligne » inside it, though that is a wording of the nomenclature.
+#: What a further content word weighs against a lower cosine when forms overlap: « tumeur maligne secondaire du
+#: foie » at 0.87 is preferred to the « tumeur maligne » inside it, though that is a wording of the nomenclature.
 _WORD_BONUS = 0.03
 _BONUS_WORDS = 8
 _SHORT_CAPS = {1: 0.84, 2: 0.90, 3: 0.95}
@@ -44,8 +44,8 @@ _GENERAL = frozenset(
         "inflammation", "complication", "complications", "symptômes", "douleur", "douleurs", "épisodes récurrents",
         "syndrome de dépendance", "affection", "anomalie", "anomalies", "malformation", "traumatisme", "blessure",
         "choc", "masse", "nodule", "adénome", "polype", "carence", "déficit", "insuffisance", "dépendance", "effet",
-        "effets indésirables", "effet indésirable", "effets secondaires", "antécédents", "stress", "conseils", "allergie",
-        "allergies", "anesthésie", "saignement", "dysfonction", "défaillance",
+        "effets indésirables", "effet indésirable", "effets secondaires", "antécédents", "stress", "conseils",
+        "allergie", "allergies", "anesthésie", "saignement", "dysfonction", "défaillance",
     )
 )  # fmt: skip
 #: Endings of Greek and Latin words for conditions, which may stand for one without being a label's first word.
@@ -142,10 +142,10 @@ class Linker:
         for code in known:
             cosine = max((float(scores[row]) for row in self._rows.get(code, ())), default=0.0)
             best[code] = 1.0 if len(known) == 1 else 0.9 + 0.1 * min(cosine, 0.99)
-        parents = {p for code in known for p in self._edition.ancestors(code)} if len(known) > 1 else set()
-        for parent in parents:
-            child = default_child(self._edition, parent)
-            if child in known:
+        if len(known) > 1:
+            shared = set.intersection(*({code, *self._edition.ancestors(code)} for code in known))
+            child = default_child(self._edition, max(shared, key=len)) if shared else None
+            if child is not None:
                 best[child] = 1.0
         return sorted(((c, min(s, 1.0)) for c, s in best.items()), key=lambda item: (-item[1], item[0]))
 
@@ -185,15 +185,23 @@ _REQUIRED: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     (re.compile(code), re.compile(word))
     for code, word in (
         (r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])", r"intoxic|empoison|surdos|overdos|toxique|envenim|inhal|ingestion"),
-        (r"D(?:3[7-9]|4[0-8])", r"imprevisible|inconnue|incertain|borderline|indetermin|myelodysplas|polyglobul|gammapathie|thrombocyt"),
-        (r"Q", r"congenit|malform|trisom|spina|naissance|syndrome|maladie|agenes|atres|dysplas|anomalie|ectop|persist|fente|polykyst|pied"),
+        (
+            r"D(?:3[7-9]|4[0-8])",
+            r"imprevisible|inconnue|incertain|borderline|indetermin|myelodysplas|polyglobul|gammapathie|thrombocyt",
+        ),
+        (
+            r"Q",
+            r"congenit|malform|trisom|spina|naissance|syndrome|maladie|agenes|atres|dysplas|anomalie|ectop|persist|"
+            r"fente|polykyst|pied",
+        ),
         (r"P", r"nouveau|foet|neonat|perinat|naissance|premat|natal"),
         (r"Y", r"$^"),
     )
 )  # fmt: skip
-#: Categories of chapter XXI that describe what a patient has or had, and which words may name; and palliative care.
+#: Codes and categories of chapter XXI that words may name: what a patient has or had, and palliative care.
 _STATUS = frozenset(
-    ["Z515"] + [f"Z{n}" for n in (*range(80, 100), 21, 22, 33, 34, 35, 37, 39, 55, 56, 57, 58, 59, 60, 63, 64, 65, 72, 73, 74)]
+    ["Z515"]
+    + [f"Z{n}" for n in (*range(80, 100), 21, 22, 33, 34, 35, 37, 39, 55, 56, 57, 58, 59, 60, 63, 64, 65, 72, 73, 74)]
 )
 
 

@@ -128,7 +128,7 @@ def _is_past(link: Link) -> bool:
 
 
 def _probability(link: Link, attested: float) -> float:
-    """Probability that a link is right: certain wording, else nearness of the wording and what the evidence scorer says."""
+    """Probability that a link is right: a known wording is; else nearness, and what the evidence scorer says."""
     near = 1.0 / (1.0 + math.exp(-_STEEPNESS * (link.score - _EVEN_COSINE)))
     return _CERTAIN if link.exact else min(_CERTAIN, max(near, 0.5 * (near + attested)))
 
@@ -150,9 +150,7 @@ def _history_code(code: str, edition: Cim10Edition) -> str | None:
     return None
 
 
-def _proposal(
-    report: Report, edition: Cim10Edition, code: str, weighed: Sequence[tuple[float, Link]]
-) -> Proposal:
+def _proposal(report: Report, edition: Cim10Edition, code: str, weighed: Sequence[tuple[float, Link]]) -> Proposal:
     ordered = sorted(weighed, key=lambda item: (-item[0], item[1].mention.start))
     evidence = tuple(
         Evidence(
@@ -187,8 +185,8 @@ def _insulin(report: Report, edition: Cim10Edition, proposals: list[Proposal]) -
     proof = None
     for match in _INSULIN.finditer(folded):
         start, end = offsets[match.start()], offsets[match.end() - 1] + 1
-        before = words(report.text[max(0, start - 12) : start])
-        if report.section_at(start) in _HOME and "negated" not in report.context_at(start, end) and before[-1:] != ["non"]:
+        denied = words(report.text[max(0, start - 12) : start])[-1:] == ["non"]
+        if report.section_at(start) in _HOME and "negated" not in report.context_at(start, end) and not denied:
             proof = Evidence(
                 quote=report.text[start:end], start=start, end=end, section=report.section_at(start), probability=0.9
             )

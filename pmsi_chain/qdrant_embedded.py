@@ -103,7 +103,7 @@ class EmbeddedQdrant:
     ) -> list[SimpleNamespace]:
         rrf = query.rrf if isinstance(query, models.RrfQuery) else models.Rrf()
         if isinstance(query, models.FusionQuery) and query.fusion != models.Fusion.RRF:
-            raise ConfigurationError(f"fusion {query.fusion!r} was asked for: the embedded engine knows RRF only")
+            raise ConfigurationError(f"fusion {query.fusion!r} demandée : le moteur embarqué ne connaît que RRF")
         k = QDRANT_RRF_K if rrf.k is None else rrf.k
         weights = rrf.weights or [1.0] * len(prefetch)
         scores: dict[Any, float] = {}
@@ -151,8 +151,8 @@ def _edge_condition(condition: Any) -> Any:
             case models.MatchAny(any=values):
                 return edge.FieldCondition(condition.key, match=edge.MatchAny(values))
     raise ConfigurationError(
-        f"a {type(condition).__name__} filter was given: the embedded engine takes keyword matches "
-        "(MatchValue, MatchAny); use a Qdrant server (PMSI_QDRANT_URL) for others"
+        f"filtre {type(condition).__name__} : le moteur embarqué prend des égalités (MatchValue, MatchAny) ; "
+        "pour d'autres, un serveur Qdrant (PMSI_QDRANT_URL)"
     )
 
 

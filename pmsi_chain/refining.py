@@ -14,7 +14,7 @@ from dataclasses import replace
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.reading import Report
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import STOP_WORDS, fold, tokens, words
+from pmsi_chain.text import STOP_WORDS, tokens, words
 
 _MAX_FAMILY = 60
 #: Share of a sibling's own words that must be said, and by how much it must beat the present code.
@@ -74,9 +74,8 @@ def _content(text: str) -> list[str]:
 
 def _said(report: Report, proposal: Proposal) -> frozenset[str]:
     """Words of the sentences that hold its proofs."""
-    sentences = {report.sentence_at(e.start) for e in proposal.evidence} - {None}
-    text = " ".join(report.text[report.sentences[i].start : report.sentences[i].end] for i in sentences if i is not None)
-    return frozenset(words(fold(text)))
+    found = {i for e in proposal.evidence if (i := report.sentence_at(e.start)) is not None}
+    return frozenset(w for i in found for w in words(report.text[report.sentences[i].start : report.sentences[i].end]))
 
 
 def _support(own: frozenset[str], said: frozenset[str]) -> float:

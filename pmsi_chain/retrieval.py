@@ -196,4 +196,3 @@ def _only_k(retriever: object, given: dict[str, Any]) -> int | None:
     if k is not None and k < 1:
         raise ValueError(f"k={k} was given: give 1 or more")
     return k
-

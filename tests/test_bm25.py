@@ -60,7 +60,13 @@ LABELS = ["Hépatite aigüe A", "Hépatite aigüe B", "Hépatite virale C chroni
 
 @pytest.mark.parametrize(
     ("query", "best"),
-    [("HEPATITE B", 1), ("hépatite C", 2), ("oedème laryngé du larynx", 3), ("l'hépatite a", 0), ("fractures fémur", 4)],
+    [
+        ("HEPATITE B", 1),
+        ("hépatite C", 2),
+        ("oedème laryngé du larynx", 3),
+        ("l'hépatite a", 0),
+        ("fractures fémur", 4),
+    ],
 )
 def test_the_french_of_coders_finds_its_label(query: str, best: int) -> None:
     assert FrenchBM25.from_texts(LABELS).top(query, 1)[0][0] == best

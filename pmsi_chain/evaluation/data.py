@@ -47,12 +47,14 @@ class GoldReport:
 
 def _rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:
     if not path.is_file():
-        raise SourceFileError(f"{path} was not found: give --data a directory that holds {path.name}")
+        raise SourceFileError(f"{path} : introuvable ; donner à --data un répertoire qui contient {path.name}")
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         missing = columns - set(reader.fieldnames or ())
         if missing:
-            raise SourceFileError(f"{path} lacks the columns {', '.join(sorted(missing))}: it has {reader.fieldnames}")
+            raise SourceFileError(
+                f"{path} : colonnes absentes ({', '.join(sorted(missing))}) ; trouvées : {reader.fieldnames}"
+            )
         yield from reader
 
 
@@ -79,7 +81,7 @@ def read_evidence(path: Path) -> list[EvidencePair]:
 def read_reports(path: Path) -> list[GoldReport]:
     """JSON lines with `id`, `text` and lists `dp`, `dr`, `das`."""
     if not path.is_file():
-        raise SourceFileError(f"{path} was not found: give --data a directory that holds {path.name}")
+        raise SourceFileError(f"{path} : introuvable ; donner à --data un répertoire qui contient {path.name}")
     reports = []
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
@@ -90,8 +92,8 @@ def read_reports(path: Path) -> list[GoldReport]:
                 )
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise SourceFileError(
-                    f"{path}, line {number} is no report ({type(error).__name__}): "
-                    'expected {"id", "text", "dp": [], "dr": [], "das": []}'
+                    f"{path}, ligne {number} : pas un compte rendu ({type(error).__name__}) ; "
+                    'attendu {"id", "text", "dp": [], "dr": [], "das": []}'
                 ) from None
     return reports
 
@@ -104,6 +106,6 @@ def find_one(directory: Path, pattern: str) -> Path:
     """
     found = sorted(p for p in directory.glob(pattern) if "train" not in p.name)
     if len(found) != 1:
-        names = ", ".join(p.name for p in found) or "none"
-        raise SourceFileError(f"{directory} holds {names} for {pattern}: give --data a directory with exactly one")
+        names = ", ".join(p.name for p in found) or "aucun"
+        raise SourceFileError(f"{directory} : {names} pour {pattern} ; donner à --data un répertoire qui en a un seul")
     return found[0]

@@ -33,7 +33,7 @@ def run_bench(
 ) -> None:
     """Run the bench of that name and print it on `out`."""
     if nomenclature not in ("cim10", "ccam"):
-        raise InputError(f"--nomenclature {nomenclature} was given: give cim10 or ccam")
+        raise InputError(f"--nomenclature {nomenclature} : valeur refusée ; donner cim10 ou ccam")
     engine = RAGEngine.from_settings(Settings(), progress=progress)
     payload: Any
     match what:
