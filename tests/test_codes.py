@@ -249,6 +249,12 @@ def test_an_act_is_refused_outside_its_dates() -> None:
     assert unknown.value.nearest == ("ZZZZ001", "ZZZZ002")
 
 
+def test_a_bad_act_suggests_acts_of_the_default_edition() -> None:
+    with pytest.raises(NotationError) as refused:
+        CcamCode.parse("HHFAO16")
+    assert refused.value.nearest[0] == "HHFA016"
+
+
 def test_importing_codes_loads_no_framework_and_reads_no_edition() -> None:
     script = (
         "import sys, pmsi_chain.codes, pmsi_chain.nomenclature\n"

@@ -80,9 +80,7 @@ def test_our_wording_is_ours(kit: Reading) -> None:
 
 
 def test_chapters_and_categories_are_the_official_ones(official: Path) -> None:
-    pytest.importorskip("pyarrow")
-    from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
-
+    parquet = pytest.importorskip("pyarrow.parquet")
     edition = load_cim10("2025")
     table = parquet.read_table(official / "cim10" / "cim10_hierarchy_2025.parquet")
     columns = (table[name].to_pylist() for name in ("code", "chapter_code", "category_code"))

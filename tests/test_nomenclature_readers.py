@@ -143,9 +143,7 @@ def test_a_sheet_with_its_tree_notes_and_continued_rows() -> None:
 
 
 def test_hierarchy_in_parquet_and_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"code": ["I10", "I10-I15"], "block_code": ["I10-I15"] * 2, "block_label": ["Groupe inventé"] * 2}
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.table(columns), buffer)
