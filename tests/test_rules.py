@@ -6,14 +6,19 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pmsi_chain.domain import CodedDiagnosis, Coding, Evidence, Rum, RumAct, Stay
+from pmsi_chain.domain import CodedDiagnosis, Coding, Evidence, Position, Rum, RumAct, Stay
 from pmsi_chain.nomenclature import load_ccam, load_cim10
+from pmsi_chain.nomenclature.ccam import CcamEntry
+from pmsi_chain.nomenclature.cim10 import Cim10Entry
 from pmsi_chain.rules import LabValue, ReportFacts, check, eligibility, load_guide, position_rule, treatments
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.checks import CHECKS
@@ -239,3 +244,69 @@ def test_the_rules_are_pure() -> None:
 def test_every_check_is_documented_with_what_it_looks_for() -> None:
     assert len({run.__qualname__ for run in CHECKS}) == len(CHECKS)
     assert all(run.__doc__ for run in CHECKS)
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """An entry of the real edition, with a note or a CMA level that only official files carry."""
+
+    entry: Cim10Entry
+    exclusion_notes: tuple[str, ...] = ()
+    cma_level: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.entry, name)
+
+
+class _Annotated:
+    """The real edition with attachments on some codes."""
+
+    version = EDITION.version
+
+    def __init__(self, **attached: dict[str, Any]) -> None:
+        self.attached = attached
+
+    def get(self, code: str) -> Any:
+        entry = EDITION.get(code)
+        return _Noted(entry, **self.attached[code]) if entry and code in self.attached else entry
+
+    def is_allowed(self, code: str, position: Position) -> bool:
+        return EDITION.is_allowed(code, position)
+
+    def nearest(self, code: str, position: Position | None = None, n: int = 5) -> tuple[str, ...]:
+        return EDITION.nearest(code, position, n)
+
+
+def test_exclusion_notes_of_the_category_are_information() -> None:
+    edition = _Annotated(J18={"exclusion_notes": ("abcès avec pneumopathie [J85.1]", "formes larges [J60-J70]")})
+    found = check(Rum(dp="J189", das=("J851", "J64")), None, edition)
+    assert {(f.rule_id, f.severity, f.codes) for f in found} == {("CIM10-PRECISION-02", "info", ("J189", "J851"))}
+    assert check(Rum(dp="J189", das=("J851",)), None, EDITION) == []
+
+
+def test_a_cma_needs_its_proof() -> None:
+    stay = Stay(text="Décompensation cardiaque, furosémide.\nRectocolite hémorragique connue.")
+    edition = _Annotated(K519={"cma_level": 2})
+    rum = Rum(dp="I5019", das=("K519",))
+    assert [f for f in check(rum, stay, EDITION) if f.rule_id == "GM2026-IV-DAS-02"] == []
+    facts = ReportFacts(present={"I5019": (), "K519": words("Rectocolite")})
+    found = [f for f in check(rum, stay, edition, None, facts) if f.rule_id == "GM2026-IV-DAS-02"]
+    assert "CMA de niveau 2" in found[0].message
+    cared = ReportFacts(present=facts.present, managed={"K519": words("mésalazine")})
+    assert [f for f in check(rum, stay, edition, None, cared) if f.rule_id == "GM2026-IV-DAS-02"] == []
+
+
+def test_notes_of_the_ccam_set_acts_apart() -> None:
+    class Ccam:
+        version = "2026"
+
+        def get(self, code: str) -> CcamEntry | None:
+            notes = ("À l'exclusion de : exérèse par abord direct (HHFA011)",) if code == "HHFA016" else ()
+            return CcamEntry(code=code, label=code, notes=notes, valid_to=date(2025, 12, 31) if notes else None)
+
+        def nearest(self, code: str, n: int = 5) -> tuple[str, ...]:
+            return ()
+
+    lines = tuple(RumAct(code=c, activity="1", phase="0", date="2026-01-02") for c in ("HHFA016", "HHFA011"))
+    found = {(f.rule_id, f.severity) for f in check(Rum(dp="K358", acts=lines), None, EDITION, Ccam())}
+    assert found == {("CCAM-ACTE-04", "review"), ("CCAM-ACTE-01", "blocking")}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pmsi_chain.domain import Finding
 from pmsi_chain.rules.case import Case, display
 from pmsi_chain.rules.check_tables import check_tables
-from pmsi_chain.rules.expressions import any_matches, chapter_of, expression, stored
+from pmsi_chain.rules.expressions import any_matches, chapter_of, stored
 
 #: Chapters where one category holds several distinct facts: no « unspecified beside precise » there.
 _SEVERAL = frozenset({"XV", "XVI", "XX", "XXI", "XXII"})
 _PARTNER = re.compile(r"\(\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?(?:\s*[-–]\s*[A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)?)")
+_NOTE = re.compile(r"[\[(]\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?(?:\s*[-–]\s*[A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)?)")
 #: Symptoms that the Guide wants as DP although their disease is known (ch. VI, T2; ch. V, Chutes à répétition).
 _DP_SYMPTOMS = ("R18", "R52.1", "R29.6")
 #: Dagger subdivisions of diabetes that announce a manifestation, and the asterisk codes that say which.
@@ -104,11 +106,11 @@ def contradictory(case: Case) -> Iterator[Finding]:
 
 
 def notes(case: Case) -> Iterator[Finding]:
-    """A code that the exclusion notes of another coded one redirect elsewhere (CIM-10, volume 1)."""
-    for holder in dict.fromkeys(case.codes):
-        entry = case.entry(holder)
-        for other in dict.fromkeys(case.codes) if entry and entry.exclusion_notes else ():
-            if entry and other != holder and any(_note_names(note, other) for note in entry.exclusion_notes):
+    """A code that the exclusion notes of another coded one, or of its category, send elsewhere (CIM-10, volume 1)."""
+    codes = tuple(dict.fromkeys(case.codes))
+    for holder in codes:
+        for other in codes:
+            if other != holder and other[:3] != holder[:3] and _excluded(case, holder, other):
                 yield case.finding(
                     "CIM10-PRECISION-02", "info",
                     f"Une note d'exclusion de {case.show(holder)} renvoie à {case.show(other)} : "
@@ -117,16 +119,19 @@ def notes(case: Case) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _note_names(note: str, code: str) -> bool:
-    for name in _PARTNER.findall(note):
-        text = re.sub(r"\s*[-–]\s*", "-", name)
-        try:
-            found = expression(text).matches(code)
-        except ValueError:
-            continue
-        if found:
+def _excluded(case: Case, holder: str, other: str) -> bool:
+    for width in range(len(holder), 2, -1):
+        entry = case.entry(holder[:width])
+        if entry and any(other.startswith(name) for note in entry.exclusion_notes for name in _names(note)):
             return True
     return False
+
+
+@lru_cache(maxsize=4096)
+def _names(note: str) -> tuple[str, ...]:
+    """The codes a note names; a range over several categories is too wide to say anything."""
+    found = (re.sub(r"\s*[-–]\s*", "-", name).split("-") for name in _NOTE.findall(note))
+    return tuple(stored(parts[0]) for parts in found if len(parts) == 1)
 
 
 def daggers(case: Case) -> Iterator[Finding]:
