@@ -16,7 +16,7 @@ from pmsi_chain.nomenclature import load_cim10, store
 from pmsi_chain.nomenclature.commands import app, show_official_pages
 from pmsi_chain.nomenclature.download import OFFICIAL_PAGES, fetch, is_reachable
 from pmsi_chain.nomenclature.install import install
-from tests.nomenclature_support import ACTS, KIT, workbook, write
+from tests.nomenclature_support import ACTS, KIT, workbook, write, zipped
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ class _Publisher(BaseHTTPRequestHandler):
         status, headers, body = {
             "/LIBCIM10MULTI_2032.TXT": (200, {}, KIT),
             "/telecharger/456": (200, {"Content-Disposition": 'attachment; filename="kit_2033.txt"'}, KIT),
+            "/kit_2034.zip": (200, {}, zipped({"LIBCIM10MULTI.TXT": KIT, "Cim.pdf": b"%PDF"})),
             "/vide": (200, {}, b""),
         }.get(self.path, (404, {}, b"absent"))
         self.send_response(status)
@@ -118,7 +119,8 @@ def test_install_from_an_address(publisher: str, tmp_path: Path) -> None:
     done = install(f"{publisher}/LIBCIM10MULTI_2032.TXT", state_dir=tmp_path)
     assert (done.record.version, done.record.origin) == ("2032", f"{publisher}/LIBCIM10MULTI_2032.TXT")
     assert install(f"{publisher}/telecharger/456", state_dir=tmp_path).record.version == "2033"
-    assert {record.version for record in store.installed_records(tmp_path)} == {"2032", "2033"}
+    assert install(f"{publisher}/kit_2034.zip", state_dir=tmp_path).record.version == "2034"
+    assert {record.version for record in store.installed_records(tmp_path)} == {"2032", "2033", "2034"}
     with pytest.raises(SourceFileError, match="vide"):
         install(f"{publisher}/vide", state_dir=tmp_path)
 

@@ -32,8 +32,9 @@ ICR = [
 ]
 
 
-def reading(content: bytes | str, name: str = "fichier.txt") -> Reading:
-    return read_source(source_from_bytes(content if isinstance(content, bytes) else content.encode(), name))
+def reading(content: bytes | str, name: str = "fichier", unzip: bool = True) -> Reading:
+    raw = content if isinstance(content, bytes) else content.encode()
+    return read_source(source_from_bytes(raw, name, unzip=unzip))
 
 
 def test_the_kit() -> None:
@@ -58,13 +59,31 @@ def test_the_kit_in_other_encodings_and_line_ends(encoding: str, newline: bytes)
     [
         (gzip.compress(KIT), "LIBCIM10MULTI_2026.TXT.gz"),
         (zipped({"LIBCIM10MULTI.TXT": KIT, "LIBCIM10_CH20.TXT": KIT[:50], "Cim.pdf": b"%PDF"}), "kit_2026.zip"),
-        (KIT, "n'importe quoi 2026.docx"),
+        (KIT, "n'importe quoi 2026.f001"),
     ],
 )
 def test_packed_and_renamed_kits_are_recognised(content: bytes, name: str) -> None:
     found = reading(content, name)
     assert found.parts == reading(KIT).parts
     assert found.year == "2026"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "match"),
+    [
+        (KIT, "kit_2026.xlsx", "annonce classeur XLSX, le contenu est texte"),
+        (workbook(ACTS), "LIBCIM10MULTI_2026.TXT", "le contenu est classeur XLSX"),
+        (gzip.compress(KIT), "LIBCIM10MULTI_2026.TXT", "le contenu est archive gzip"),
+        (zipped({"LIBCIM10MULTI.TXT": KIT}), "LIBCIM10MULTI_2026.TXT", "le contenu est archive ZIP"),
+        (zipped({"LIBCIM10MULTI.TXT": KIT}), "kit_2026.zip", "la décompresser et donner le fichier LIBCIM10MULTI.TXT"),
+        (gzip.compress(KIT), "actes.json.gz", "annonce JSON, le contenu est texte"),
+        (CLAML.encode(), "notes.csv", "annonce texte, le contenu est XML"),
+        (b"%PDF-1.7", "guide.md", "le contenu est PDF"),
+    ],
+)
+def test_renamed_and_zipped_files_are_refused(tmp_path: Path, content: bytes, name: str, match: str) -> None:
+    with pytest.raises(SourceFileError, match=match):
+        read(write(tmp_path, name, content))
 
 
 def test_notes() -> None:
@@ -272,7 +291,7 @@ UNSOUND: list[tuple[bytes, str]] = [
 @pytest.mark.parametrize(("content", "match"), UNSOUND, ids=[match for _, match in UNSOUND])
 def test_unsound_files_are_refused_with_one_line(content: bytes, match: str) -> None:
     with pytest.raises(SourceFileError, match=match) as refused:
-        reading(content, "mauvais.txt")
+        reading(content, "mauvais")
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 400
 
@@ -316,6 +335,8 @@ def test_a_real_bomb_takes_neither_time_nor_memory(tmp_path: Path) -> None:
             file.write(bytes(2**20))
     with pytest.raises(SourceFileError, match="bombe"):
         read(path)
+    with pytest.raises(SourceFileError, match="bombe"):
+        source_from_bytes(path.read_bytes(), path.name, unzip=True)
 
 
 def test_a_gigabyte_line_is_refused_unread(tmp_path: Path) -> None:

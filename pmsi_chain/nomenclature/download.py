@@ -58,7 +58,7 @@ def fetch(url: str, timeout_s: float = TIMEOUT_S) -> Source:
             f"{urllib.parse.urlsplit(url).hostname} : téléchargement impossible ({reason}) ; vérifier le réseau, ou "
             "télécharger le fichier et donner son chemin"
         ) from error
-    return source_from_bytes(content, name)
+    return source_from_bytes(content, name, unzip=True)
 
 
 def _name(disposition: str, url: str) -> str:

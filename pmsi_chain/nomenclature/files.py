@@ -22,6 +22,20 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_MEMBERS = 2_000
 MAX_LINE_CHARS = 200_000
+#: What a name announces; a file that holds something else was renamed or damaged.
+_ANNOUNCED = {
+    ".txt": {"texte", "JSON", "XML"},
+    ".md": {"texte"},
+    ".csv": {"texte"},
+    ".tsv": {"texte"},
+    ".json": {"JSON"},
+    ".xml": {"XML"},
+    ".xlsx": {"classeur XLSX"},
+    ".parquet": {"Parquet"},
+    ".pdf": {"PDF"},
+    ".gz": {"archive gzip"},
+    ".zip": {"archive ZIP"},
+}
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 _DOCTYPE = re.compile(rb"<!DOCTYPE", re.IGNORECASE)
 _MOJIBAKE = re.compile("Ã[\u00a0-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ]|â€™")
@@ -63,11 +77,11 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Read a file, unpacking one layer of gzip or ZIP.
+    """Read a file, unpacking one layer of gzip.
 
     Raises:
-        SourceFileError: absent, empty, not a plain file, too big, a bomb, an encrypted or damaged archive, an archive
-            without one file to take, an old Excel workbook.
+        SourceFileError: absent, empty, not a plain file, too big, a bomb, a damaged archive, a ZIP (its one file is
+            to be given), an old Excel workbook, or a name that announces something else than the content.
     """
     try:
         status = path.stat()
@@ -85,8 +99,11 @@ def open_source(path: Path) -> Source:
     return source_from_bytes(content, path.name)
 
 
-def source_from_bytes(content: bytes, name: str) -> Source:
+def source_from_bytes(content: bytes, name: str, *, unzip: bool = False) -> Source:
     """As `open_source`, from bytes already in memory.
+
+    Args:
+        unzip: take the one data file of a ZIP archive, as publishers serve them; a ZIP is refused otherwise.
 
     Raises:
         SourceFileError: see `open_source`.
@@ -96,13 +113,42 @@ def source_from_bytes(content: bytes, name: str) -> Source:
     if not content.strip():
         raise SourceFileError(f"{name} : fichier vide")
     digest = hashlib.sha256(content).hexdigest()
-    if content.startswith(b"\x1f\x8b"):
-        inner = _gunzip(content, name)
-        return Source(name, _plain(inner, name), digest, name.removesuffix(".gz"), ("décompressé (gzip)",))
-    if content.startswith(b"PK") and not _looks_like_workbook(content, name):
-        member, inner = _unzip(content, name)
-        return Source(name, _plain(inner, name), digest, member, (f"décompressé (ZIP) : {member}",))
+    kind = _kind(content, name)
+    _check_name(name, kind)
+    if kind == "archive gzip":
+        inner_name = name.removesuffix(".gz")
+        inner = _plain(_gunzip(content, name), name)
+        _check_name(inner_name, _kind(inner, name))
+        return Source(name, inner, digest, inner_name, ("décompressé (gzip)",))
+    if kind == "archive ZIP":
+        member, packed = _to_take(content, name)
+        if not unzip:
+            raise SourceFileError(f"{name} : archive ZIP ; la décompresser et donner le fichier {member}")
+        inner = _plain(_member(_zip(content, name), packed, name), name)
+        return Source(name, inner, digest, member, (f"décompressé (ZIP) : {member}",))
     return Source(name, _plain(content, name), digest)
+
+
+def _kind(content: bytes, name: str) -> str:
+    """What the first bytes show."""
+    if content.startswith(b"\x1f\x8b"):
+        return "archive gzip"
+    if content.startswith(b"PK"):
+        return "classeur XLSX" if "xl/workbook.xml" in _zip(content, name).namelist() else "archive ZIP"
+    for start, kind in ((b"%PDF", "PDF"), (b"PAR1", "Parquet")):
+        if content.startswith(start):
+            return kind
+    start = content[:200].removeprefix(b"\xef\xbb\xbf").replace(b"\x00", b"").lstrip(b"\xff\xfe \t\r\n")
+    return {b"<": "XML", b"[": "JSON", b"{": "JSON"}.get(start[:1], "texte")
+
+
+def _check_name(name: str, kind: str) -> None:
+    announced = _ANNOUNCED.get(PurePosixPath(name.lower()).suffix)
+    if announced and kind not in announced:
+        raise SourceFileError(
+            f"{name} : le nom annonce {' ou '.join(sorted(announced))}, le contenu est {kind} ; fichier renommé ou "
+            "endommagé"
+        )
 
 
 def _plain(content: bytes, name: str) -> bytes:
@@ -110,7 +156,7 @@ def _plain(content: bytes, name: str) -> bytes:
         raise SourceFileError(f"{name} : fichier vide")
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise SourceFileError(f"{name} : ancien classeur Excel (.xls) ou classeur chiffré ; l'enregistrer en .xlsx")
-    if content.startswith(b"\x1f\x8b") or (content.startswith(b"PK") and not _looks_like_workbook(content, name)):
+    if _kind(content, name) in {"archive gzip", "archive ZIP"}:
         raise SourceFileError(f"{name} : archive dans une archive ; décompresser d'abord")
     if content.startswith((b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")):
         raise SourceFileError(f"{name} : archive d'un format non reconnu ; la décompresser d'abord")
@@ -145,10 +191,6 @@ def _zip(content: bytes, name: str) -> zipfile.ZipFile:
     return archive
 
 
-def _looks_like_workbook(content: bytes, name: str) -> bool:
-    return "xl/workbook.xml" in _zip(content, name).namelist()
-
-
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
     try:
         with archive.open(member) as file:
@@ -160,7 +202,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> byt
     return inner
 
 
-def _unzip(content: bytes, name: str) -> tuple[str, bytes]:
+def _to_take(content: bytes, name: str) -> tuple[str, zipfile.ZipInfo]:
     """The one file to take in an archive: the whole kit before its parts, data before documents."""
     archive = _zip(content, name)
     found: dict[str, zipfile.ZipInfo] = {}
@@ -174,7 +216,7 @@ def _unzip(content: bytes, name: str) -> tuple[str, bytes]:
     if len(taken) != 1:
         listed = ", ".join(sorted(taken)[:5]) or "aucun"
         raise SourceFileError(f"{name} : un seul fichier de données attendu dans l'archive, trouvé : {listed}")
-    return taken[0], _member(archive, found[taken[0]], name)
+    return taken[0], found[taken[0]]
 
 
 def workbook_is_safe(content: bytes, name: str) -> None:
