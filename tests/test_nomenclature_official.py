@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pmsi_chain.codes import CcamCode, Cim10Code
+from pmsi_chain.errors import SourceFileError
 from pmsi_chain.nomenclature import embedded, load_ccam, load_cim10
 from pmsi_chain.nomenclature.guide import read_guide
 from pmsi_chain.nomenclature.hierarchy import chapter_of
@@ -77,6 +78,28 @@ def test_our_wording_is_ours(kit: Reading) -> None:
     labels = {code: long for code, _, _, long in kit.parts["edition"]}
     for code, line in corrections().items():
         assert line["label"].casefold() != labels[code].casefold()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.951, 0.96, 0.99, 0.999, 0.99999])
+def test_truncated_official_files_are_refused(official: Path, share: float, tmp_path: Path) -> None:
+    for name in ("cim10/LIBCIM10MULTI_2025_saufch20.TXT", "ccam/ccam_actes.json.gz", "ccam/ccam_actes_2024.xlsx"):
+        content = (official / name).read_bytes()
+        path = tmp_path / Path(name).name
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(SourceFileError):
+            read(path)
+
+
+@pytest.mark.parametrize("encoding", ["cp850", "mac_roman", "ascii", "utf-16-le", "cp037"])
+def test_wrongly_encoded_official_files_are_refused(official: Path, encoding: str, tmp_path: Path) -> None:
+    text = (official / "cim10" / "LIBCIM10MULTI_2025_saufch20.TXT").read_bytes().decode("latin-1")
+    path = tmp_path / "LIBCIM10MULTI.TXT"
+    path.write_bytes(text.encode(encoding, errors="replace"))
+    with pytest.raises(SourceFileError):
+        read(path)
+    path.write_bytes(text.encode().decode("latin-1").encode())
+    with pytest.raises(SourceFileError, match="encodés deux fois"):
+        read(path)
 
 
 def test_chapters_and_categories_are_the_official_ones(official: Path) -> None:

@@ -302,6 +302,12 @@ def test_a_kit_without_whole_chapters_is_truncated() -> None:
         reading(kit)
 
 
+def test_a_long_cma_list_must_reach_the_last_chapters() -> None:
+    rows = "".join(f"A{n:02d}{m}\t2\t1\t-\n" for n in range(60) for m in range(10))
+    with pytest.raises(SourceFileError, match="s'arrête à A599"):
+        reading("CODE\tNIVEAU\tDIAG\tLISTE_RACINE\n" + rows)
+
+
 def test_the_file_of_chapter_xx_alone_is_not_an_edition() -> None:
     kit = "".join(f"W{n:02d}{m}  |2|NNO|1|X|Chute inventée\r\n" for n in range(60) for m in range(10))
     with pytest.raises(SourceFileError, match="le seul chapitre XX"):

@@ -61,6 +61,14 @@ def test_a_second_edition_gives_the_exact_difference(tmp_path: Path) -> None:
     assert [change.code for change in back.added] == [change.code for change in diff.removed]
 
 
+def test_a_whole_kit_may_lack_its_last_line_end_but_not_its_last_codes(tmp_path: Path) -> None:
+    content = second_edition(tmp_path).read_bytes()
+    assert install(write(tmp_path, "kit_2027.txt", content.rstrip()), state_dir=tmp_path / "state").codes == 42_897
+    for cut in (content[:-8], content[: content.rindex(b"Z99")].rstrip()):
+        with pytest.raises(SourceFileError, match="tronqué"):
+            install(write(tmp_path, "kit_2028.txt", cut), state_dir=tmp_path / "state")
+
+
 def test_a_stay_gets_the_edition_of_its_day(tmp_path: Path) -> None:
     state = tmp_path / "state"
     install(second_edition(tmp_path), state_dir=state)

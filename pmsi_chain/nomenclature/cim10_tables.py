@@ -12,6 +12,9 @@ from pmsi_chain.nomenclature.cim10 import Row, one_line
 from pmsi_chain.nomenclature.columns import Found, as_cim10, code_column, nomenclature_of, required_cim10
 from pmsi_chain.nomenclature.tables import Table
 
+#: From this many codes on, a CMA list that stops before chapter XXI is a truncated one: every edition has some there.
+_WHOLE_LIST = 500
+
 
 def cma(table: Table) -> Found:
     """Level and exclusion lists of each CMA (Manuel des GHM, annexe)."""
@@ -26,6 +29,8 @@ def cma(table: Table) -> Found:
             raise SourceFileError(f"{table.name}, ligne {number} de données : niveau de CMA attendu entre 1 et 4")
         lists = [_number(row[i]) if i is not None else "" for i in (exclusions, roots)]
         data[required_cim10(table, row, code, number)] = [int(row[level]), *lists]
+    if len(data) >= _WHOLE_LIST and max(data) < "Z":
+        raise SourceFileError(f"{table.name} : la liste s'arrête à {max(data)}, sans le chapitre XXI ; fichier tronqué")
     return "cma", "cim10", data
 
 

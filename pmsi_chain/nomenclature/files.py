@@ -39,6 +39,7 @@ _ANNOUNCED = {
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 _DOCTYPE = re.compile(rb"<!DOCTYPE", re.IGNORECASE)
 _MOJIBAKE = re.compile("Ã[\u00a0-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ]|â€™")
+_LOST = re.compile(r"[a-zA-Z]\?[a-z]")  # « Chol?ra »
 #: Windows-1252 characters between letters that French never writes: the mark of a DOS or Macintosh encoding.
 _FOREIGN = re.compile("[A-Za-z][‚Šˆ‡“”Ž\u0081\u008d\u008f\u0090\u009d•][a-z]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f]")
@@ -263,7 +264,7 @@ def decode(source: Source) -> tuple[str, str]:
             text, encoding = _decode_windows(content), "ISO-8859-1 (Windows-1252)"
     if _CONTROLS.search(text):
         raise SourceFileError(f"{name} : fichier binaire, un fichier texte était attendu")
-    if "\ufffd" in text or len(_MOJIBAKE.findall(text)) > 3:
+    if "\ufffd" in text or len(_MOJIBAKE.findall(text)) > 3 or len(_LOST.findall(text)) > 3:
         raise SourceFileError(f"{name} : accents perdus ou encodés deux fois ; reprendre le fichier d'origine")
     if encoding.startswith("ISO") and len(_FOREIGN.findall(text)) > 3:
         raise SourceFileError(

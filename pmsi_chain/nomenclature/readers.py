@@ -15,7 +15,7 @@ from typing import Any
 
 from pmsi_chain.codes import CIM10_STORED
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.nomenclature import ccam_tables, cim10_tables
+from pmsi_chain.nomenclature import ccam_tables, cim10_tables, embedded
 from pmsi_chain.nomenclature.cim10 import Row, one_line
 from pmsi_chain.nomenclature.columns import (
     Found,
@@ -136,7 +136,21 @@ def kit_rows(text: str, name: str) -> tuple[list[Row], tuple[str, ...]]:
         raise SourceFileError(
             f"{name} : chapitres absents : {', '.join(_in_order(missing))} ; fichier tronqué, reprendre le kit entier"
         )
+    if len(rows) >= _WHOLE_KIT and lines[-1].strip():
+        _check_last_record(lines[-1].split("|"), name)
     return ordered, ("kit ATIH, six champs", *_chapters_seen(ordered))
+
+
+def _check_last_record(fields: list[str], name: str) -> None:
+    """A last record without its line end (notice du kit, p. 4) is whole when it ends the classification as known.
+
+    Raises:
+        SourceFileError: its label is cut, or codes are missing after it.
+    """
+    code, label = fields[0].strip(), one_line(fields[5])
+    known = {row[0]: row[3] for row in embedded.read_rows()}
+    if code < max(known) or (known.get(code, "").startswith(label) and known[code] != label):
+        raise SourceFileError(f"{name} : dernière ligne sans fin de ligne ({code}), fichier tronqué")
 
 
 def _missing_chapters(rows: list[Row]) -> set[str]:
