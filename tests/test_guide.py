@@ -91,7 +91,13 @@ def test_no_sentence_of_the_guide_is_copied(guide_dir: Path) -> None:
     grams = {tuple(text[i : i + run]) for text in printed for i in range(len(text) - run + 1)}
     assert grams
     for rule in load_guide().rules:
-        for text in (rule.statement, *rule.conditions, *rule.exclusion_rules, *rule.hierarchization_rules):
+        for text in (
+            rule.statement,
+            rule.hole or "",
+            *rule.conditions,
+            *rule.exclusion_rules,
+            *rule.hierarchization_rules,
+        ):
             own = words(text)
             assert not any(tuple(own[i : i + run]) in grams for i in range(len(own) - run + 1)), rule.id
 
@@ -143,3 +149,9 @@ def test_expressions_match_what_they_name(text: str, inside: tuple[str, ...], ou
 def test_expressions_refuse_what_they_are_not(text: str) -> None:
     with pytest.raises(ValueError, match=r"attendu|bornes"):
         Expression.parse(text)
+
+
+def test_a_passage_holds_what_a_reader_would_search() -> None:
+    passage = load_guide().rule("GM2026-V-DENUT-07").passage
+    assert passage.startswith("Malnutrition, dénutrition. Dès 70 ans, sévère")
+    assert passage.endswith("E43.")

@@ -16,14 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmsi_chain.domain import CodedDiagnosis, Coding, Evidence, Position, Rum, RumAct, Stay
+from pmsi_chain.lexicon import load_lexicon
 from pmsi_chain.nomenclature import load_ccam, load_cim10
 from pmsi_chain.nomenclature.ccam import CcamEntry
 from pmsi_chain.nomenclature.cim10 import Cim10Entry
+from pmsi_chain.reading import Reader
 from pmsi_chain.rules import LabValue, ReportFacts, check, eligibility, load_guide, position_rule, treatments
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.checks import CHECKS
 from pmsi_chain.rules.expressions import Expression, Matcher, expression, stored
 from pmsi_chain.rules.treatments import acute_states, explorations
+from tests.test_rules_check import RIGHT, WRONG
 
 EDITION = load_cim10("2025")
 ORDER = ["code", "category", "range", "chapter", "all"]
@@ -310,3 +313,17 @@ def test_notes_of_the_ccam_set_acts_apart() -> None:
     lines = tuple(RumAct(code=c, activity="1", phase="0", date="2026-01-02") for c in ("HHFA016", "HHFA011"))
     found = {(f.rule_id, f.severity) for f in check(Rum(dp="K358", acts=lines), None, EDITION, Ccam())}
     assert found == {("CCAM-ACTE-04", "review"), ("CCAM-ACTE-01", "blocking")}
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader.from_edition(EDITION, load_lexicon())
+
+
+@pytest.mark.parametrize("case", [row for row in (*WRONG, *RIGHT) if row[3].get("text")], ids=lambda case: case[1])
+def test_a_reading_serves_the_same_checks(reader: Reader, case: tuple[str, str, Any, Any]) -> None:
+    rule, _, rum, stay = case
+    coding = Rum.model_validate({name: tuple(v) if isinstance(v, list) else v for name, v in rum.items()})
+    found = check(coding, Stay(**stay), EDITION, None, reading=reader.read(stay["text"]))
+    serious = {f.rule_id for f in found if f.severity != "info"}
+    assert (rule in serious) if case in WRONG else (serious == set())

@@ -13,6 +13,8 @@ from pmsi_chain.rules.situations import decide_situation
 
 #: Rules of ch. VI whose DP is a code set by the care that motivates the stay.
 _IMPOSED = frozenset(f"GM2026-VI-{name}" for name in ("D3", "T1", "T4", "T6", "T7", "T10", "T11", "T15"))
+_MOTIVES = frozenset({"motif"})
+_CONCLUSIONS = frozenset({"conclusion", "au total", "synthese", "diagnostic"})
 #: A CMA weighs in the group from this level on.
 _CMA = 2
 
@@ -98,6 +100,28 @@ def situation(case: Case) -> Iterator[Finding]:
         "vérifier la raison du séjour.",
         (case.dp,), (words,) if words else (),
     )  # fmt: skip
+
+
+def inverted(case: Case) -> Iterator[Finding]:
+    """A DP named neither in the motive nor in the conclusion, while a DAS is in both (ch. IV, 1.1)."""
+    if case.report is None or not case.dp or chapter_of(case.dp) == "XXI":
+        return
+    own = case.report.headings(case.dp, case.edition)
+    if not own or own.keys() & (_MOTIVES | _CONCLUSIONS | {"", "autre", "entete"}):
+        return
+    for code in dict.fromkeys(case.das):
+        if chapter_of(code) in ("XVIII", "XX", "XXI"):
+            continue
+        named = case.report.headings(code, case.edition)
+        motive, conclusion = named.keys() & _MOTIVES, named.keys() & _CONCLUSIONS
+        if motive and conclusion:
+            yield case.finding(
+                "GM2026-IV-DP-01", "review",
+                f"Le DP {case.show(case.dp)} n'est nommé ni dans le motif ni dans la conclusion, où l'on trouve "
+                f"{case.show(code)} : DP et DAS sont peut-être inversés.",
+                (case.dp, code), tuple(named[heading] for heading in sorted(motive | conclusion)),
+            )  # fmt: skip
+            return
 
 
 def proofs(case: Case) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from pmsi_chain.rules import (
     check_report,
 )
 from pmsi_chain.rules.case import Case, ReportFacts
-from pmsi_chain.rules.protocols import ActEdition, DiagnosisEdition
+from pmsi_chain.rules.protocols import ActEdition, DiagnosisEdition, ReadReport
 from pmsi_chain.rules.report_words import ReportText
 
 Check = Callable[[Case], Iterator[Finding]]
@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     check_report.past,
     check_report.appeared,
     check_report.situation,
+    check_report.inverted,
     check_redundancy.repeated,
     check_redundancy.vague,
     check_redundancy.symptoms,
@@ -78,6 +79,7 @@ def check(
     edition: DiagnosisEdition,
     ccam: ActEdition | None = None,
     context: ReportFacts | None = None,
+    reading: ReadReport | None = None,
 ) -> list[Finding]:
     """Everything that speaks against a coding or is missing from it.
 
@@ -86,13 +88,15 @@ def check(
         stay: the report, sex, age and dates; None when only the codes are known.
         edition: the CIM-10 edition in force on the discharge date.
         ccam: the CCAM edition; without it acts are not looked up.
-        context: what a reader found; without it the report is searched with simple word matching.
+        context: what a reader found of each code; without it the report is searched with simple word matching.
+        reading: the stay's report as read (`pmsi_chain.reading.Report`): its sections, contexts and values then serve
+            the search.
 
     Returns:
         Findings, blocking first, each once.
     """
     rum = coding.to_rum() if isinstance(coding, Coding) else coding
-    report = ReportText.from_text(stay.text) if stay is not None and stay.text.strip() else None
+    report = ReportText.from_text(stay.text, reading) if stay is not None and stay.text.strip() else None
     case = Case(rum, edition, stay, ccam, context, report, read=context is not None)
     if report is not None:
         case = replace(case, facts=_facts(case, report))

@@ -114,6 +114,13 @@ class GuideRule(StrictModel):
         """The place as a coder writes it."""
         return str(self.source)
 
+    @property
+    def passage(self) -> str:
+        """The rule as one searchable text: title, statement, conditions, what it excludes and puts first, codes."""
+        codes = ", ".join(dict.fromkeys(item.expr for item in self.codes if len(item.expr) > 1))
+        parts = (self.title, self.statement, *self.conditions, *self.exclusion_rules, *self.hierarchization_rules)
+        return " ".join(part if part.endswith(".") else f"{part}." for part in (*parts, codes) if part)
+
     def expressions(self, *roles: Role) -> tuple[str, ...]:
         """The code expressions that have one of these roles."""
         return tuple(code.expr for code in self.codes if code.role in roles)

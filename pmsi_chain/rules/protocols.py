@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
@@ -37,6 +38,30 @@ class DiagnosisEdition(Protocol):
     def get(self, code: str, /) -> DiagnosisEntry | None: ...
     def is_allowed(self, code: str, position: Position, /) -> bool: ...
     def nearest(self, code: str, position: Position | None = None, n: int = 5) -> tuple[str, ...]: ...
+
+
+class ReadValue(Protocol):
+    """A measured value that a reader found."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+class ReadReport(Protocol):
+    """A report as a reader cut it (`pmsi_chain.reading.Report` is one)."""
+
+    @property
+    def values(self) -> Sequence[ReadValue]: ...
+    def section_at(self, position: int, /) -> str: ...
+    def context_at(self, start: int, end: int, /) -> frozenset[str]: ...
 
 
 class ActEntry(Protocol):

@@ -16,8 +16,8 @@ from pmsi_chain.domain import Evidence
 from pmsi_chain.rules.case import LabValue, ReportFacts
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
-from pmsi_chain.rules.protocols import DiagnosisEdition
-from pmsi_chain.text import fold, tokens
+from pmsi_chain.rules.protocols import DiagnosisEdition, ReadReport
+from pmsi_chain.text import fold, fold_with_offsets, tokens
 
 _NEAR = r"(?:(?!\b(?:mais|avec|ainsi|et une?|cependant|en revanche)\b)[^,;:])"
 _BREAK = re.compile(r"(?<=[.!?;])\s+|\n+")
@@ -95,10 +95,12 @@ class ReportText:
 
     Attributes:
         text: as given.
+        reading: the report as a reader cut it; its sections and contexts are then used instead of word cues.
     """
 
-    def __init__(self, text: str, sentences: tuple[_Sentence, ...]) -> None:
+    def __init__(self, text: str, sentences: tuple[_Sentence, ...], reading: ReadReport | None = None) -> None:
         self.text = text
+        self.reading = reading
         self._sentences = sentences
         starts, place = [], 0
         for sentence in sentences:
@@ -109,7 +111,7 @@ class ReportText:
         self._tokens: dict[int, frozenset[str]] = {}
 
     @classmethod
-    def from_text(cls, text: str) -> ReportText:
+    def from_text(cls, text: str, reading: ReadReport | None = None) -> ReportText:
         """Cut a text at line ends and after full stops."""
         sentences: list[_Sentence] = []
         heading = ""
@@ -120,12 +122,22 @@ class ReportText:
             if piece.strip():
                 folded = fold(piece)
                 line_start = place == 0 or text[place - 1] == "\n"
-                title = _HEADING.match(folded) if line_start else None
+                title = _HEADING.match(folded) if line_start and reading is None else None
                 if title:
                     heading = title.group("name")
+                elif reading is not None:
+                    heading = reading.section_at(place + len(piece) - len(piece.lstrip()))
                 sentences.append(_Sentence(place, end, folded, heading))
             place = match.end() if match else end
-        return cls(text, tuple(sentences))
+        return cls(text, tuple(sentences), reading)
+
+    def headings(self, code: str, edition: DiagnosisEdition) -> dict[str, Evidence]:
+        """The folded headings under which a code is plainly named, each with its first sentence."""
+        found: dict[str, Evidence] = {}
+        for mention in self.mentions(code, edition):
+            if not (mention.negated or mention.family or mention.hypothesis):
+                found.setdefault(self._sentences[mention.sentence].heading, self.evidence(mention.sentence))
+        return found
 
     def section(self, *names: str) -> str:
         """The text under headings of these folded names, "" without one."""
@@ -163,6 +175,8 @@ class ReportText:
     def _mention(self, start: int, end: int) -> _Mention:
         index = self._at(start)
         sentence = self._sentences[index]
+        if self.reading is not None:
+            return self._read_mention(self.reading, index, start - self._starts[index], end - self._starts[index])
         before = sentence.folded[: start - self._starts[index]]
         after = sentence.folded[end - self._starts[index] :]
         negated = bool(_NEGATION.search(before) and not _NOT_NEGATION.search(before)) or bool(
@@ -177,6 +191,20 @@ class ReportText:
             history=sentence.heading in ("antecedent", "antecedents", "atcd") or dated,
             dated=dated,
             appeared=bool(_APPEARED.search(sentence.folded)),
+        )
+
+    def _read_mention(self, reading: ReadReport, index: int, start: int, end: int) -> _Mention:
+        sentence = self._sentences[index]
+        _, offsets = fold_with_offsets(self.text[sentence.start : sentence.end])
+        flags = reading.context_at(sentence.start + offsets[start], sentence.start + offsets[end - 1] + 1)
+        return _Mention(
+            sentence=index,
+            negated="negated" in flags,
+            hypothesis="hypothesis" in flags,
+            family="family" in flags,
+            history=bool(flags & {"history", "listed_history", "resolved"}),
+            appeared=bool(_APPEARED.search(sentence.folded)),
+            dated=bool(flags & {"history", "resolved"}),
         )
 
     def mentions(self, code: str, edition: DiagnosisEdition) -> list[_Mention]:
@@ -213,7 +241,14 @@ class ReportText:
     def values(self) -> tuple[LabValue, ...]:
         """The values that the Guide's thresholds need."""
         found: list[LabValue] = []
-        for name, pattern in _VALUE_PATTERNS:
+        if self.reading is not None:
+            found += [
+                LabValue(
+                    value.name, value.value, value.unit, self.text[value.start : value.end], value.start, value.end
+                )
+                for value in self.reading.values
+            ]
+        for name, pattern in _VALUE_PATTERNS if self.reading is None else ():
             for match in pattern.finditer(self.folded):
                 number = float(match["value"].replace(",", "."))
                 proof = self.evidence(self._at(match.start()))
