@@ -161,6 +161,15 @@ def test_search_icd10_artifact_holds_the_candidates(tools: dict[str, BaseTool]) 
     assert len(artifact) == 5
 
 
+def test_search_icd10_keeps_to_a_position(tools: dict[str, BaseTool]) -> None:
+    query = "effets indésirables de médicaments"
+    anywhere = told(tools["search_icd10"], query=query)["resultats"]
+    as_dp = told(tools["search_icd10"], query=query, position="dp")["resultats"]
+    assert any("dp" not in r["positions"] for r in anywhere)
+    assert as_dp
+    assert all("dp" in r["positions"] for r in as_dp)
+
+
 def test_search_ccam(tools: dict[str, BaseTool]) -> None:
     entry = next(iter(load_ccam().codable()))
     found = told(tools["search_ccam"], query=entry.label)
@@ -203,6 +212,11 @@ def test_check_coding_finds_an_unknown_and_a_forbidden_code(tools: dict[str, Bas
 
 def test_check_coding_passes_a_plain_coding(tools: dict[str, BaseTool]) -> None:
     assert told(tools["check_coding"], dp="J18.1")["bloquant"] is False
+
+
+def test_check_coding_looks_at_the_patient(tools: dict[str, BaseTool]) -> None:
+    assert "l'homme" in called(tools["check_coding"], dp="N40", sex="F").text
+    assert "l'homme" not in called(tools["check_coding"], dp="N40", sex="M").text
 
 
 def test_code_report_gives_codes_with_proofs(tools: dict[str, BaseTool]) -> None:

@@ -90,7 +90,7 @@ def _full_year(written: str) -> int:
     year = int(written)
     if len(written) > 2:
         return year
-    return year + (2000 if year <= 68 else 1900)
+    return year + (2000 if year <= 40 else 1900)
 
 
 def _month(written: str) -> int:

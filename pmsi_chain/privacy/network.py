@@ -49,7 +49,7 @@ def is_loopback(url: str) -> bool:
         host = parts.hostname
     except ValueError:
         return False
-    if parts.scheme not in {"http", "https"} or not host or "%" in host:
+    if parts.scheme not in {"http", "https"} or not host:
         return False
     if host == "localhost":
         return True
