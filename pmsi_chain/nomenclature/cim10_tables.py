@@ -12,7 +12,8 @@ from pmsi_chain.nomenclature.cim10 import Row, one_line
 from pmsi_chain.nomenclature.columns import Found, as_cim10, code_column, nomenclature_of, required_cim10
 from pmsi_chain.nomenclature.tables import Table
 
-#: From this many codes on, a CMA list that stops before chapter XXI is a truncated one: every edition has some there.
+#: From this many codes on, a CMA list without one of the three levels, or that stops before chapter XXI, was cut short:
+#: the annex is printed by level then code, and each level has codes of that chapter.
 _WHOLE_LIST = 500
 
 
@@ -29,8 +30,11 @@ def cma(table: Table) -> Found:
             raise SourceFileError(f"{table.name}, ligne {number} de données : niveau de CMA attendu entre 1 et 4")
         lists = [_number(row[i]) if i is not None else "" for i in (exclusions, roots)]
         data[required_cim10(table, row, code, number)] = [int(row[level]), *lists]
-    if len(data) >= _WHOLE_LIST and max(data) < "Z":
-        raise SourceFileError(f"{table.name} : la liste s'arrête à {max(data)}, sans le chapitre XXI ; fichier tronqué")
+    if len(data) >= _WHOLE_LIST:
+        last_codes = list(data)[-20:]
+        missing = {2, 3, 4} - {values[0] for values in data.values()}
+        if missing or (last_codes == sorted(last_codes) and last_codes[-1] < "Z"):
+            raise SourceFileError(f"{table.name} : la liste s'arrête à {last_codes[-1]} ; fichier tronqué")
     return "cma", "cim10", data
 
 
