@@ -324,6 +324,6 @@ def reader() -> Reader:
 def test_a_reading_serves_the_same_checks(reader: Reader, case: tuple[str, str, Any, Any]) -> None:
     rule, _, rum, stay = case
     coding = Rum.model_validate({name: tuple(v) if isinstance(v, list) else v for name, v in rum.items()})
-    found = check(coding, Stay(**stay), EDITION, None, reading=reader.read(stay["text"]))
+    found = check(coding, Stay(**stay), EDITION, load_ccam(), reading=reader.read(stay["text"]))
     serious = {f.rule_id for f in found if f.severity != "info"}
     assert (rule in serious) if case in WRONG else (serious == set())

@@ -8,9 +8,12 @@ from datetime import date, datetime
 
 from pmsi_chain.domain import Finding, RumAct
 from pmsi_chain.rules.case import Case
+from pmsi_chain.text import tokens
 
 _CODE = re.compile(r"[A-Z]{4}[0-9]{3}")
 _EXCLUDES = re.compile(r"exclusion|ne peut pas|ne peuvent pas|non cumul", re.IGNORECASE)
+#: A word of a label says something from this length on; its first letters are looked for.
+_WORD, _STEM = 5, 6
 _FORMATS = ("%Y-%m-%d", "%d/%m/%Y", "%Y%m%d", "%d%m%Y")
 
 
@@ -90,6 +93,24 @@ def _listed(case: Case, act: RumAct, code: str) -> Iterator[Finding]:
     if entry.sex and case.stay and case.stay.sex and entry.sex != case.stay.sex:
         whom = "la femme" if entry.sex == "F" else "l'homme"
         yield case.finding("CCAM-ACTE-05", "blocking", f"{code} ({entry.label}) ne se fait que chez {whom}.", (code,))
+
+
+def described(case: Case) -> Iterator[Finding]:
+    """An act of which no word of its label or synonyms is in the report."""
+    if case.report is None or case.ccam is None:
+        return
+    for code in dict.fromkeys(case.acts):
+        entry = case.ccam.get(code)
+        if entry is None:
+            continue
+        told = {token for text in (entry.label, *entry.synonyms) for token in tokens(text) if len(token) >= _WORD}
+        if told and not any(token[:_STEM] in case.report.folded for token in told):
+            yield case.finding(
+                "CCAM-ACTE-06", "review",
+                f"Acte {code} ({entry.label}) : aucun de ses mots dans le compte rendu ; joindre le compte rendu de "
+                "l'acte, ou le retirer.",
+                (code,),
+            )  # fmt: skip
 
 
 def together(case: Case) -> Iterator[Finding]:

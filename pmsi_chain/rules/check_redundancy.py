@@ -83,7 +83,7 @@ def symptoms(case: Case) -> Iterator[Finding]:
                     "sauf s'il a demandé une prise en charge propre.",
                     (item.code, causes[0]),
                 )  # fmt: skip
-            elif item.position == "dp" and not any_matches(_DP_SYMPTOMS, item.code):
+            elif item.position == "dp" and not any_matches(_DP_SYMPTOMS, item.code) and causes[0][0] != "C":
                 yield case.finding(
                     "GM2026-VI-D1", "review",
                     f"Le DP {case.show(item.code)} est un symptôme dont une cause est codée, {case.show(causes[0])} : "

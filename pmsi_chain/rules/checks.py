@@ -69,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     check_report.proofs,
     check_acts.acts,
     check_acts.together,
+    check_acts.described,
 )
 _ORDER: dict[Severity, int] = {"blocking": 0, "review": 1, "info": 2}
 

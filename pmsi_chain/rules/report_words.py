@@ -107,6 +107,7 @@ class ReportText:
             starts.append(place)
             place += len(sentence.folded) + 1
         self._starts = starts
+        self._places = [sentence.start for sentence in sentences]
         self.folded = "\n".join(sentence.folded for sentence in sentences)
         self._tokens: dict[int, frozenset[str]] = {}
 
@@ -196,7 +197,12 @@ class ReportText:
     def _read_mention(self, reading: ReadReport, index: int, start: int, end: int) -> _Mention:
         sentence = self._sentences[index]
         _, offsets = fold_with_offsets(self.text[sentence.start : sentence.end])
-        flags = reading.context_at(sentence.start + offsets[start], sentence.start + offsets[end - 1] + 1)
+        return self._flagged(reading, index, sentence.start + offsets[start], sentence.start + offsets[end - 1] + 1)
+
+    def _flagged(self, reading: ReadReport, index: int, start: int, end: int) -> _Mention:
+        """A mention with the reader's qualifiers of a span of the text."""
+        sentence = self._sentences[index]
+        flags = reading.context_at(start, end)
         return _Mention(
             sentence=index,
             negated="negated" in flags,
@@ -213,6 +219,12 @@ class ReportText:
         for codes, pattern in check_tables().terms:
             if any_matches(codes, code):
                 found += [self._mention(match.start(), match.end()) for match in pattern.finditer(self.folded)]
+        if self.reading is not None:
+            found += [
+                self._flagged(self.reading, bisect_right(self._places, mention.start) - 1, mention.start, mention.end)
+                for mention in self.reading.mentions
+                if any(_same_problem(named, code) for named in mention.codes)
+            ]
         if found:
             return found
         entry = edition.get(code)
@@ -292,6 +304,11 @@ class ReportText:
             if seen:
                 kinds["managed"][code] = (seen[0],)
         return ReportFacts(**kinds, values=self.values())
+
+
+def _same_problem(named: str, code: str) -> bool:
+    """Whether words that name one code attest the other: same subcategory, or the unspecified one of its category."""
+    return named[:4] == code[:4] or (named[:3] == code[:3] and named[3:4] in ("", "9"))
 
 
 _VAGUE = frozenset(
