@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -308,6 +309,14 @@ def test_ccam_editions(tmp_path: Path) -> None:
     assert [(c.code, c.after) for c in diff.relabelled] == [("AAAA001", "Premier acte, redit")]
     assert "CCAM : de 2024 à 2025" in render(diff)
     assert old.siblings("AAAA001") == ("AAAA002",)
+
+
+def test_a_ccam_stored_by_another_version_says_what_to_reinstall(tmp_path: Path) -> None:
+    record = install(write(tmp_path, "ccam_2025.xlsx", workbook(ACTS)), state_dir=tmp_path).record
+    older = store.put("ccam-2025.json", b'[{"code": "AAAA001"}]', tmp_path)
+    store.commit((replace(record, file=older),), tmp_path)
+    with pytest.raises(SourceFileError, match=r"autre version.*--edition 2025"):
+        load_ccam("2025", state_dir=tmp_path)
 
 
 def test_what_completes_the_ccam(tmp_path: Path) -> None:

@@ -256,7 +256,11 @@ def _open_ccam(record: EditionRecord, folder: Path) -> CcamEdition:
     if record.is_embedded:
         entries = with_attachments(starter.read_entries(), attached)
     else:
-        entries = with_attachments(entries_from_stored(_read_json(record, folder, record.file)), attached)
+        acts = _read_json(record, folder, record.file)
+        try:
+            entries = with_attachments(entries_from_stored(acts), attached)
+        except (KeyError, TypeError, ValueError) as error:  # written by another version of the project
+            raise SourceFileError(_reinstall(record, "forme d'une autre version de pmsi-chain")) from error
     return CcamEdition(
         entries,
         version=record.version,
