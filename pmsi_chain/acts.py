@@ -45,7 +45,6 @@ class _Named:
     start: int
     end: int
     section: str
-    sentence: int
     context: frozenset[str]
     code: str
     score: float
@@ -110,9 +109,9 @@ class ActReader:
     def _named(self, report: Report) -> list[_Named]:
         found = self._worded(report)
         forms = {
-            key: kept
+            key: done
             for key, places in report.forms.items()
-            if key and (kept := [p for p in places if _is_done(p.section, p.context)])
+            if key and (done := [p for p in places if _is_done(p.section, p.context)])
         }
         if forms:
             keys = list(forms)
@@ -124,9 +123,7 @@ class ActReader:
                     continue
                 if stems[0] in self._heads[code] or _ACT_WORD.search(stems[0]):
                     weight = score + 0.01 * min(len(stems), 6)
-                    found += [
-                        _Named(p.start, p.end, p.section, p.sentence, p.context, code, weight) for p in forms[key]
-                    ]
+                    found += [_Named(p.start, p.end, p.section, p.context, code, weight) for p in forms[key]]
         found.sort(key=lambda item: (-item.score, item.start))
         kept: list[_Named] = []
         for item in found:
@@ -138,21 +135,27 @@ class ActReader:
         """Acts named by a wording of the edition, the longest first."""
         every = tokens_of(report.text)
         starts = [token.start for token in every]
+        spans = [(s.start, s.end, s.section) for s in report.sentences]
+        spans += [(s.start, s.body, s.name) for s in report.sections]  # « Échographie abdominale : » heads its result
         found = []
-        for number, sentence in enumerate(report.sentences):
-            inside = every[bisect_left(starts, sentence.start) : bisect_left(starts, sentence.end)]
+        for low, high, section in spans:
+            inside = every[bisect_left(starts, low) : bisect_left(starts, high)]
             for first, last, codes in self._wordings.matches(inside):
                 start, end = inside[first].start, inside[last].end
                 context = report.context_at(start, end)
-                if _is_done(sentence.section, context):
+                if _is_done(section, context):
                     weight = 1.0 + 0.01 * (last - first + 1)
-                    found.append(_Named(start, end, sentence.section, number, context, codes[0], weight))
+                    found.append(_Named(start, end, section, context, codes[0], weight))
         return found
 
     def _coded(self, report: Report, item: _Named, evidence: Evidence, discharge: date | None) -> CodedAct:
         entry = self._edition.entry(item.code)
-        sentence = report.sentences[item.sentence]
-        said = report.text[sentence.start : sentence.end]
+        sentence = report.sentence_at(item.start)
+        said = (
+            report.text[report.sentences[sentence].start : report.sentences[sentence].end]
+            if sentence is not None
+            else ""
+        )
         day = _stated_date(said)
         activity = "1" if not entry.activities or "1" in entry.activities else entry.activities[0]
         phase = entry.phases[0] if len(entry.phases) == 1 else None

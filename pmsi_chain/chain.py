@@ -8,6 +8,7 @@ gate, and where it fails the rules' decision stands.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 
 from pmsi_chain.acts import ActReader
 from pmsi_chain.decision import decide
-from pmsi_chain.domain import CodedAct, Coding, Finding, ReviewItem, Stay, Trace
+from pmsi_chain.domain import CodedAct, Coding, Finding, Position, ReviewItem, Stay, Trace
 from pmsi_chain.engine import RAGEngine
 from pmsi_chain.errors import InputError, ReportError
 from pmsi_chain.index import Progress
@@ -172,7 +173,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             RunnableLambda(self._read, name="read")
             | RunnableLambda(self._link, name="link")
             | RunnableLambda(self._propose, name="propose")
-            | RunnableLambda(self._decide, name="decide")
+            | RunnableLambda(self._decide, afunc=self._adecide, name="decide")
         )
 
     @cached_property
@@ -187,7 +188,8 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         case = _Case(stay, edition, ccam, notes=_edition_notes(edition, stay.discharge_date))
         tools = self._tools(edition, ccam)
         start = time.perf_counter()
-        return case.then("read", start, report=tools.reader.read(stay.text))
+        year = stay.discharge_date.year if stay.discharge_date else None
+        return case.then("read", start, report=tools.reader.read(stay.text, year))
 
     def _link(self, case: _Case) -> _Case:
         assert case.report is not None  # noqa: S101  # the step before made it
@@ -204,19 +206,36 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         return case.then("propose", start, proposals=found)
 
     def _decide(self, case: _Case) -> _Case:
+        start = time.perf_counter()
+        selection = self._by_rules(case)
+        if self.selector is not None and case.proposals.present:
+            selection = self.selector(self._request(case, selection))
+        return case.then("decide", start, selection=selection)
+
+    async def _adecide(self, case: _Case) -> _Case:
+        start = time.perf_counter()
+        selection = self._by_rules(case)
+        if self.selector is not None and case.proposals.present:
+            request = self._request(case, selection)
+            ask = getattr(self.selector, "acall", None)
+            selection = await ask(request) if ask else await asyncio.to_thread(self.selector, request)
+        return case.then("decide", start, selection=selection)
+
+    def _by_rules(self, case: _Case) -> Selection:
         assert case.report is not None  # noqa: S101
         settings = self.engine.settings
-        start = time.perf_counter()
-        selection = decide(
-            case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold
-        )
-        if self.selector is not None and case.proposals.present:
-            rules = {
-                p.code: tuple(c.criteria_text for c in eligibility(p.code, "das", case.edition)[:_RULES_PER_CODE])
-                for p in case.proposals.present
-            }
-            selection = self.selector(SelectionRequest(case.stay, case.proposals.present, rules, selection))
-        return case.then("decide", start, selection=selection)
+        return decide(case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold)
+
+    def _request(self, case: _Case, default: Selection) -> SelectionRequest:
+        rules = {p.code: self._rules_for(p.code, p.positions, case.edition) for p in case.proposals.present}
+        return SelectionRequest(case.stay, case.proposals.present, rules, default)
+
+    @staticmethod
+    def _rules_for(code: str, positions: tuple[Position, ...], edition: Cim10Edition) -> tuple[str, ...]:
+        """What the Guide says of this very code, as DP where it may be one and as DAS; general rules left out."""
+        found = [c for p in ("dp", "das") if p in positions for c in eligibility(code, p, edition)]
+        own = [c.criteria_text for c in found if c.specificity in ("code", "category", "range")]
+        return tuple(dict.fromkeys(own))[:_RULES_PER_CODE]
 
     def _coding(self, case: _Case) -> Coding:
         start = time.perf_counter()
@@ -237,7 +256,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                 )
             )
         else:
-            findings += check(coding, case.stay, case.edition, case.ccam)
+            findings += check(coding, case.stay, case.edition, case.ccam, reading=case.report)
         return coding.model_copy(update={"findings": tuple(findings), "trace": self._trace(case, coding, start)})
 
     def _trace(self, case: _Case, coding: Coding, start: float) -> Trace:
@@ -261,7 +280,16 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             timings_s={**case.timings_s, "verify": round(time.perf_counter() - start, 4)},
             dp_runner_up=selection.runner_up,
             notes=(*case.notes, *selection.notes),
+            **self._asked(),
         )
+
+    def _asked(self) -> dict[str, str]:
+        """Prompt and model, where a language model is asked."""
+        prompt = getattr(self.selector, "prompt", None)
+        if prompt is None:
+            return {}
+        model = str(getattr(self.selector, "model_name", ""))
+        return {"prompt_id": prompt.id, "prompt_sha256": prompt.sha256, "model": model}
 
     def _tools(self, edition: Cim10Edition, ccam: CcamEdition) -> _Tools:
         key = (edition.version, ccam.version)

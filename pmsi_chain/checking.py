@@ -62,9 +62,7 @@ def check_coding(
         try:
             coding = Rum.model_validate(coding)
         except ValidationError as error:
-            raise InputError(
-                f"ce dictionnaire n'est pas un codage ({_problems(error)}) ; attendu : dp, dr, das (codes) et acts"
-            ) from None
+            raise InputError(f"pas un codage ({_problems(error)}) ; attendu : dp, dr, das (codes) et acts") from None
     settings = settings or Settings()
     on: date | None = stay.discharge_date if stay else None
     edition = load_cim10(settings.edition, on=on, state_dir=settings.state_dir)
@@ -84,7 +82,7 @@ def read_coding(path: Path) -> Coding | Rum:
         raise SourceFileError(f"{path} : lecture impossible ({error.strerror}) ; donner un fichier JSON") from None
     except ValueError as error:
         raise SourceFileError(
-            f"{path} : pas du JSON ({type(error).__name__}) ; donner la sortie de `code --json`"
+            f"{path} : pas du JSON ({type(error).__name__}) ; donner celui de `code --json`"
         ) from None
     try:
         if isinstance(data, dict) and "trace" in data:

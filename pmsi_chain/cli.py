@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from pmsi_chain.errors import InputError, PmsiChainError, ReportError
+from pmsi_chain.nomenclature.commands import app as nomenclature_app
 
 if TYPE_CHECKING:
     from pmsi_chain.domain import Coding, Stay
@@ -25,7 +26,10 @@ app = typer.Typer(
     help="Codage PMSI MCO assisté : un compte rendu entre, un codage CIM-10 et CCAM justifié sort.",
 )
 index_app = typer.Typer(no_args_is_help=True, help="Les index de recherche.")
+train_app = typer.Typer(no_args_is_help=True, help="Refaire les modèles embarqués (extra [train]).")
+app.add_typer(nomenclature_app, name="nomenclature")
 app.add_typer(index_app, name="index")
+app.add_typer(train_app, name="train")
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
@@ -61,7 +65,7 @@ def read_report(source: str, max_chars: int) -> str:
                 raw = file.read(limit)
     except OSError as error:
         raise ReportError(
-            f"{name} : lecture impossible ({error.strerror}) ; donner le chemin d'un fichier texte, ou - pour l'entrée standard"
+            f"{name} : lecture impossible ({error.strerror}) ; donner un fichier texte, ou - pour l'entrée standard"
         ) from None
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings = ["utf-16"]
@@ -100,9 +104,7 @@ def _show(coding: Coding, stay: Stay, as_json: bool, html: Path | None) -> None:
         try:
             html.write_text(html_page(coding, stay.text), encoding="utf-8")
         except OSError as error:
-            raise InputError(
-                f"{html} : écriture impossible ({error.strerror}) ; donner un autre chemin à --html"
-            ) from None
+            raise InputError(f"{html} : écriture impossible ({error.strerror}) ; donner un autre --html") from None
         _progress(f"Page écrite : {html}")
     if as_json:
         print_json(out, coding.model_dump_json(indent=2))
@@ -231,7 +233,7 @@ def index_build(
     """Construire les index des éditions en vigueur."""
     engine = _engine()
     for nomenclature in ("cim10", "ccam"):
-        engine.index(nomenclature, rebuild=rebuild)  # type: ignore[arg-type]
+        engine.index(nomenclature, rebuild=rebuild)
     index_info()
 
 
@@ -253,6 +255,32 @@ def index_info() -> None:
             highlight=False,
             soft_wrap=True,
         )
+
+
+DataOption = Annotated[Path, typer.Option(help="Répertoire des expressions et des fichiers officiels.")]
+OutOption = Annotated[Path, typer.Option(help="Répertoire où écrire les modèles.")]
+SeedOption = Annotated[int, typer.Option(help="Graine de tous les tirages.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu ou cuda ; par défaut la carte graphique s'il y en a une.")]
+
+
+@train_app.command("encoder")
+def train_encoder_command(
+    data: DataOption, out_dir: OutOption, seed: SeedOption = 7, device: DeviceOption = None
+) -> None:
+    """L'encodeur dense, les poids des mots et la mémoire des expressions."""
+    from pmsi_chain.training import train_encoder
+
+    train_encoder(data, out_dir, seed, device)
+
+
+@train_app.command("reranker")
+def train_reranker_command(
+    data: DataOption, out_dir: OutOption, seed: SeedOption = 7, device: DeviceOption = None
+) -> None:
+    """Le reclasseur et l'évaluation des preuves, pour l'encodeur de ce répertoire."""
+    from pmsi_chain.training import train_reranker
+
+    train_reranker(data, out_dir, seed, device)
 
 
 @app.command()

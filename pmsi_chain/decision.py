@@ -35,7 +35,8 @@ _FINAL = re.compile(
 _CARE = re.compile(
     r"\b(?:trait|corrig|compens|supplement|antibiot|transfus|surveill|adapt|ajust|majore|introdu|relais|poursui|"
     r"substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|opere|drain|ponction|"
-    r"prise? en charge|reequilibr|regime|administr|prescri|mis(?:e)? sous|sous\b|debute|instaur|bilan|avis|consultation|explor)"
+    r"prise? en charge|reequilibr|regime|administr|prescri|mis(?:e)? sous|sous\b|debute|instaur|bilan|avis|"
+    r"consultation|explor)"
 )
 #: Sections that show what was done or concluded, against those that only list.
 _DONE = frozenset({"evolution", "conclusion", "operatoire", "traitement_sortie", "suites"})
@@ -68,6 +69,7 @@ def decide(
     imposed = _imposed(report, edition)
     dr: Choice | None = None
     runner_up = None
+    dp: Choice | None
     if imposed is not None:
         motive, dp = imposed
         if motive.dr == "condition":

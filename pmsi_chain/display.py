@@ -77,11 +77,11 @@ def coding_table(coding: Coding) -> Group:
         parts.extend(finding_line(finding) for finding in coding.findings)
     if coding.to_review:
         parts.append(Text("\nÀ revoir", style="bold"))
-        for item in coding.to_review:
-            line = Text(f"• {item.position.upper()} {item.display} {item.label} ({percent(item.probability)}) : ")
-            line.append(item.reason)
-            if item.evidence:
-                line.append(f"  « {one_line(item.evidence[0].quote, 80)} »", style="italic dim")
+        for doubt in coding.to_review:
+            line = Text(f"• {doubt.position.upper()} {doubt.display} {doubt.label} ({percent(doubt.probability)}) : ")
+            line.append(doubt.reason)
+            if doubt.evidence:
+                line.append(f"  « {one_line(doubt.evidence[0].quote, 80)} »", style="italic dim")
             parts.append(line)
     trace = coding.trace
     made_by = "par règles" if trace.decided_by == "rules" else f"avec le modèle {trace.model}"
@@ -186,7 +186,8 @@ def html_page(coding: Coding, text: str) -> str:
 
 
 def _highlighted(coding: Coding, text: str) -> str:
-    spans = [(e.start, e.end, d.display, d.position) for d in coding.diagnoses for e in d.evidence]
+    spans: list[tuple[int, int, str, str]] = []
+    spans += [(e.start, e.end, d.display, d.position) for d in coding.diagnoses for e in d.evidence]
     spans += [(e.start, e.end, a.code, "acte") for a in coding.acts for e in a.evidence]
     out, position = [], 0
     for start, end, code, kind in sorted(spans):

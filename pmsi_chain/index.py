@@ -43,12 +43,7 @@ _BATCH = 2048
 Progress = Callable[[str], None]
 
 
-class QueryClient(Protocol):
-    """What `QdrantVectorStore` asks of a client in order to search."""
-
-    def query_points(self, collection_name: str, **options: Any) -> Any:
-        """Answer as `QdrantClient.query_points` does."""
-        ...
+QueryClient = QdrantClient | EmbeddedQdrant
 
 
 class DenseCodeEncoder(Protocol):

@@ -126,9 +126,9 @@ class Linker:
                 ranked.append((weight, key, tuple(codes)))
         ranked.sort(key=lambda item: (-item[0], item[1]))
         links: list[Link] = []
-        for _, key, codes in ranked:
-            exact = codes[0][1] >= 1.0
-            links += [Link(place, codes, exact) for place in forms[key] if self._is_free(place, codes[0][0], links)]
+        for _, key, chosen in ranked:
+            exact = chosen[0][1] >= 1.0
+            links += [Link(place, chosen, exact) for place in forms[key] if self._is_free(place, chosen[0][0], links)]
         return sorted(links, key=lambda link: (link.mention.start, link.mention.end))
 
     def _ranked(

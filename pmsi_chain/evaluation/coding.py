@@ -11,7 +11,7 @@ import numpy as np
 
 from pmsi_chain.chain import CodingChain
 from pmsi_chain.display import html_page
-from pmsi_chain.domain import Coding, Position, Stay
+from pmsi_chain.domain import CodedAct, CodedDiagnosis, Coding, Position, Stay
 from pmsi_chain.evaluation.data import GoldReport, find_one, read_reports
 from pmsi_chain.evaluation.metrics import Estimate, bootstrap, counts, macro, mean_estimate, micro, reliability
 
@@ -62,7 +62,8 @@ def assert_lawful(coding: Coding, stay: Stay, chain: CodingChain) -> int:
         if act.code not in ccam:
             raise AssertionError(f"{act.code} is not in CCAM {ccam.version}")
         emitted += 1
-    for proven in (*coding.diagnoses, *coding.acts):
+    everything: tuple[CodedDiagnosis | CodedAct, ...] = (*coding.diagnoses, *coding.acts)
+    for proven in everything:
         if not proven.rule_id or not proven.rule_source:
             raise AssertionError(f"{proven.code} cites no rule")
         for evidence in proven.evidence:
@@ -102,7 +103,8 @@ def bench_coding(
         exact.append(counts(proposed, report.codes))
         category.append(counts(frozenset(c[:3] for c in proposed), frozenset(c[:3] for c in report.codes)))
         dp_hits.append(float(coding.dp is not None and coding.dp.code in report.dp))
-        for position, gold in (("dp", report.dp), ("dr", report.dr), ("das", report.das)):
+        wanted: dict[Position, tuple[str, ...]] = {"dp": report.dp, "dr": report.dr, "das": report.das}
+        for position, gold in wanted.items():
             here = frozenset(d.code for d in coding.diagnoses if d.position == position)
             positions[position].append(counts(here, frozenset(gold)))
         for stage, codes in {**seen, "à sa place": right_places(coding, report)}.items():

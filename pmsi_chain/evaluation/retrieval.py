@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langchain_core.retrievers import BaseRetriever
+from langchain_core.retrievers import BaseRetriever, RetrieverLike
 
 from pmsi_chain.engine import Nomenclature, RAGEngine
 from pmsi_chain.evaluation.data import Expression, find_one, read_expressions
@@ -47,12 +47,12 @@ def evaluate(variant: str, queries: list[Expression], search: Callable[[str], li
     )
 
 
-def variants(engine: RAGEngine, nomenclature: Nomenclature, stock: bool) -> Iterator[tuple[str, BaseRetriever]]:
+def variants(engine: RAGEngine, nomenclature: Nomenclature, stock: bool) -> Iterator[tuple[str, RetrieverLike]]:
     """Each leg, the fusion and the reranker of the engine, and the stock lexical leg of the card."""
     ensemble = engine.as_ensemble(nomenclature).model_copy(update={"k": 50})
     lexical, vectors = ensemble.retrievers
-    yield "bm25 (français)", lexical.model_copy(update={"k": 60})  # type: ignore[union-attr]
-    yield "qdrant", vectors.model_copy(update={"k": 60})  # type: ignore[union-attr]
+    yield "bm25 (français)", lexical
+    yield "qdrant", vectors
     yield "rrf", ensemble
     yield "rrf + rerank", engine.as_retriever(nomenclature, k=50)
     if stock:
@@ -71,7 +71,7 @@ def stock_bm25(engine: RAGEngine, nomenclature: Nomenclature) -> BaseRetriever:
     return retriever
 
 
-def codes_of(retriever: BaseRetriever) -> Callable[[str], list[str]]:
+def codes_of(retriever: RetrieverLike) -> Callable[[str], list[str]]:
     """The codes that a retriever answers, each once, in order."""
 
     def search(query: str) -> list[str]:

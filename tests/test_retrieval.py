@@ -1,0 +1,314 @@
+"""The retrievers: fusion against its definition, LangChain's conformance suite, filters, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from langchain_tests.integration_tests import RetrieversIntegrationTests
+from qdrant_client import QdrantClient, models
+
+from pmsi_chain import RAGEngine, Settings
+from pmsi_chain.bm25 import FrenchBM25Retriever
+from pmsi_chain.engine import ccam_chunks
+from pmsi_chain.errors import ConfigurationError, EditionError, InputError
+from pmsi_chain.index import DENSE, SPARSE, open_or_build
+from pmsi_chain.qdrant_embedded import EmbeddedQdrant, edge_filter
+from pmsi_chain.retrieval import CodeEnsembleRetriever, QdrantHybridRetriever, payload_filter
+
+LABELS = ["Hépatite aigüe A", "Hépatite aigüe B", "Appendicite aiguë", "Fracture du fémur", "Embolie pulmonaire"]
+
+
+@pytest.fixture(scope="module")
+def engine(settings: Settings) -> RAGEngine:
+    return RAGEngine.from_settings(settings)
+
+
+# -- fusion --------------------------------------------------------------------------------------------------------
+
+
+class Fixed(BaseRetriever):
+    """Answers always these codes, in this order."""
+
+    codes: list[str]
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        return [
+            Document(page_content=f"texte {c}", metadata={"code": c, f"seen_by_{id(self)}": True}) for c in self.codes
+        ]
+
+
+code_lists = st.lists(st.sampled_from([f"C{n}" for n in range(8)]), max_size=10)
+
+
+@given(code_lists, code_lists, st.sampled_from([1, 10, 60]), st.floats(0.1, 3), st.floats(0.1, 3))
+def test_fusion_is_weighted_rrf_over_codes(left: list[str], right: list[str], c: int, w1: float, w2: float) -> None:
+    fused = CodeEnsembleRetriever(
+        retrievers=[Fixed(codes=left), Fixed(codes=right)], weights=[w1, w2], c=c, k=100
+    ).invoke("q")
+    expected: dict[str, float] = {}
+    for weight, codes in ((w1, left), (w2, right)):
+        for rank, code in enumerate(dict.fromkeys(codes), start=1):
+            expected[code] = expected.get(code, 0.0) + weight / (c + rank)
+    order = sorted(expected, key=lambda code: (-expected[code], code))
+    assert [d.metadata["code"] for d in fused] == order
+    top = (w1 + w2) / (c + 1)
+    for rank, document in enumerate(fused, start=1):
+        assert document.metadata["fused_score"] == pytest.approx(expected[document.metadata["code"]] / top)
+        assert 0 <= document.metadata["fused_score"] <= 1
+        assert document.metadata["fused_rank"] == rank
+
+
+def test_two_codes_with_one_label_stay_two() -> None:
+    same = [Document(page_content="Asphyxie", metadata={"code": code}) for code in ("R090", "T71")]
+    legs = [FrenchBM25Retriever.from_documents(same, k=5), FrenchBM25Retriever.from_documents(same[::-1], k=5)]
+    found = CodeEnsembleRetriever(retrievers=legs, weights=[1, 1], k=5).invoke("asphyxie")
+    assert {d.metadata["code"] for d in found} == {"R090", "T71"}
+
+
+# -- Qdrant: the embedded engine against the client's own --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def points() -> list[models.PointStruct]:
+    return [
+        models.PointStruct(
+            id=n,
+            vector={
+                "dense": [float((n * 7) % 11), float((n * 3) % 5), 1.0],
+                "sparse": models.SparseVector(indices=[n % 4, 10 + n % 3], values=[1.0, 0.5]),
+            },
+            payload={
+                "page_content": f"t{n}",
+                "metadata": {"group": "ab"[n % 2], "positions": ["dp", "das"][: 1 + n % 2]},
+            },
+        )
+        for n in range(30)
+    ]
+
+
+@pytest.fixture(scope="module")
+def both(points: list[models.PointStruct], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, QdrantClient]:
+    embedded = EmbeddedQdrant.create(tmp_path_factory.mktemp("edge") / "q", "dense", 3, "sparse")
+    embedded.upsert(points)
+    embedded.index_payload(["metadata.group", "metadata.positions"])
+    client = QdrantClient(":memory:")
+    client.create_collection(
+        "c",
+        vectors_config={"dense": models.VectorParams(size=3, distance=models.Distance.COSINE)},
+        sparse_vectors_config={"sparse": models.SparseVectorParams()},
+    )
+    client.upsert("c", points)
+    return embedded, client
+
+
+QUERIES: list[dict[str, Any]] = [
+    {"query": [1.0, 2.0, 0.5], "using": "dense"},
+    {"query": models.SparseVector(indices=[1, 11], values=[1.0, 1.0]), "using": "sparse"},
+    {"query": [1.0, 0.0, 1.0], "using": "dense", "query_filter": payload_filter(group="a")},
+    {"query": [1.0, 0.0, 1.0], "using": "dense", "query_filter": payload_filter(positions=["das"], group="b")},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_embedded_engine_scores_as_the_client_does(both: tuple[Any, QdrantClient], query: dict[str, Any]) -> None:
+    embedded, client = both
+    mine = embedded.query_points("c", limit=30, **query).points
+    theirs = client.query_points("c", limit=30, **query).points
+    # the client's engine also lists points that share no sparse index, at score 0
+    scores = {p.id: p.score for p in theirs if p.score > 0 or query["using"] == "dense"}
+    assert {p.id: pytest.approx(p.score, abs=1e-5) for p in mine} == scores
+    assert [p.score for p in mine] == sorted((p.score for p in mine), reverse=True)
+
+
+def test_embedded_fusion_is_the_servers_formula_with_ties_by_id(both: tuple[Any, QdrantClient]) -> None:
+    embedded, _ = both
+    legs = [
+        models.Prefetch(query=[1.0, 2.0, 0.5], using="dense", limit=12),
+        models.Prefetch(query=models.SparseVector(indices=[1], values=[1.0]), using="sparse", limit=12),
+    ]
+    ranked = [[p.id for p in embedded.query_points("c", query=g.query, using=g.using, limit=12).points] for g in legs]
+    fused = embedded.query_points(
+        "c", prefetch=legs, query=models.RrfQuery(rrf=models.Rrf(k=60, weights=[2.0, 1.0])), limit=50
+    ).points
+    expected: dict[int, float] = {}
+    for weight, ids in zip((2.0, 1.0), ranked, strict=True):
+        for rank, point_id in enumerate(ids):
+            expected[point_id] = expected.get(point_id, 0.0) + weight / (60 + rank)
+    assert [p.id for p in fused] == sorted(expected, key=lambda i: (-expected[i], i))
+    assert [p.score for p in fused] == pytest.approx(sorted(expected.values(), reverse=True))
+
+
+def test_a_filter_the_embedded_engine_lacks_is_refused() -> None:
+    odd = models.Filter(must=[models.FieldCondition(key="metadata.age", range=models.Range(gte=3))])
+    with pytest.raises(ConfigurationError, match="PMSI_QDRANT_URL"):
+        edge_filter(odd)
+
+
+def test_a_server_gets_the_collection_and_its_alias_and_answers_alike(
+    engine: RAGEngine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    edition = engine.ccam()
+    chunks = ccam_chunks(edition)[:200]
+    server = QdrantClient(":memory:")
+    parts = (chunks, edition.sha256, engine.encoder, engine.sparse)
+    remote = open_or_build(tmp_path_factory.mktemp("remote"), *parts, server=server)
+    local = open_or_build(tmp_path_factory.mktemp("local"), *parts)
+    assert server.count(remote.manifest.name).count == 200
+    assert remote.collection == remote.manifest.alias
+    for query in ("hématome sous-dural chronique", "scanner cérébral"):
+        answers = [
+            [
+                (d.metadata["code"], round(d.metadata["vector_score"], 4))
+                for d in QdrantHybridRetriever.from_index(index, engine.encoder, engine.sparse, k=5).invoke(query)
+            ]
+            for index in (remote, local)
+        ]
+        assert answers[0] == answers[1]
+
+
+# -- LangChain's conformance suite -------------------------------------------------------------------------------------
+
+
+class TestBM25Conformance(RetrieversIntegrationTests):
+    @property
+    def retriever_constructor(self) -> Any:
+        return FrenchBM25Retriever.from_texts
+
+    @property
+    def retriever_constructor_params(self) -> dict[str, Any]:
+        return {"texts": LABELS}
+
+    @property
+    def retriever_query_example(self) -> str:
+        return "hépatite aiguë, appendicite aiguë, fracture, embolie"
+
+
+@pytest.fixture(scope="module")
+def hybrid_options(engine: RAGEngine) -> dict[str, Any]:
+    return {"index": engine.index("ccam"), "embedding": engine.encoder, "sparse_embedding": engine.sparse}
+
+
+class TestHybridConformance(RetrieversIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _parts(self, hybrid_options: dict[str, Any]) -> None:
+        self.options = hybrid_options
+
+    @property
+    def retriever_constructor(self) -> Any:
+        return QdrantHybridRetriever.from_index
+
+    @property
+    def retriever_constructor_params(self) -> dict[str, Any]:
+        return {**self.options, "weights": (1.0, 0.3)}
+
+    @property
+    def retriever_query_example(self) -> str:
+        return "appendicectomie"
+
+
+class TestCompressionConformance(RetrieversIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _engine(self, engine: RAGEngine) -> None:
+        self.engine = engine
+
+    @property
+    def retriever_constructor(self) -> Any:
+        return lambda k=3: self.engine.as_retriever("ccam", k=k)
+
+    @property
+    def retriever_constructor_params(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def retriever_query_example(self) -> str:
+        return "appendicectomie"
+
+    attested, foreign = engine.score_evidence(
+        [("I269", "embolie pulmonaire bilatérale"), ("I269", "fracture de jambe")]
+    )
+
+
+def test_candidates_hold_scores_ranks_and_sources(engine: RAGEngine) -> None:
+    found = engine.search_icd10("fracture du col du fémur", top_k=5)
+    assert len(found) == 5
+    assert found[0].code.startswith("S720")
+    assert [c.similarity_score for c in found] == sorted((c.similarity_score for c in found), reverse=True)
+    for rank, candidate in enumerate(found, start=1):
+        assert candidate.source == "reranked"
+        assert candidate.ranks["reranked"] == rank
+        assert "fused" in candidate.ranks
+        assert {"bm25", "vector"} & set(candidate.ranks)
+        assert candidate.version == "2025"
+    json.dumps([c.model_dump() for c in found])
+
+
+def test_position_filters_by_type_mco(engine: RAGEngine) -> None:
+    edition = engine.cim10()
+    for position in ("dp", "dr", "das"):
+        found = engine.search_icd10("antécédent d'infection", top_k=20, position=position)  # type: ignore[arg-type]
+        assert found
+        assert all(edition.is_allowed(c.code, position) for c in found)  # type: ignore[arg-type]
+
+
+def test_external_causes_answer_when_the_words_announce_one(engine: RAGEngine) -> None:
+    assert engine.search_icd10("chute dans un escalier", top_k=5)[0].code.startswith("W10")
+    assert not any(c.code[0] in "VWXY" for c in engine.search_icd10("chute dans un escalier", external_causes=False))
+    assert not any(c.code[0] in "VWXY" for c in engine.search_icd10("chute dans un escalier", position="dp"))
+
+
+def test_wording_of_a_split_code_finds_its_default_extension(engine: RAGEngine) -> None:
+    for query, code in (("hypokaliémie", "E8768"), ("diabète de type 2", "E1198"), ("DNID", "E1198")):
+        assert engine.search_icd10(query, top_k=1)[0].code == code
+
+
+def test_batch_and_async_equal_one_by_one(engine: RAGEngine) -> None:
+    queries = ["embolie pulmonaire", "BPCO"]
+    one_by_one = [engine.search_icd10(q, top_k=3) for q in queries]
+    assert engine.search_icd10_batch(queries, top_k=3) == one_by_one
+    assert engine.search_ccam_batch(["cataracte"], top_k=2) == [engine.search_ccam("cataracte", top_k=2)]
+
+
+async def test_async_search_equals_search(engine: RAGEngine) -> None:
+    assert await engine.asearch_icd10("embolie pulmonaire", 3) == engine.search_icd10("embolie pulmonaire", 3)
+    assert await engine.asearch_ccam("cataracte", 3) == engine.search_ccam("cataracte", 3)
+
+
+def test_acts_are_found_by_wording_and_by_meaning(engine: RAGEngine) -> None:
+    assert engine.search_ccam("appendicectomie coelio", top_k=1)[0].code == "HHFA016"
+
+
+@pytest.mark.parametrize(
+    ("call", "refused"),
+    [
+        ({"query": " "}, InputError),
+        ({"query": "x", "top_k": 0}, InputError),
+        ({"query": "x", "position": "dad"}, InputError),
+        ({"query": "x", "version": "1999"}, EditionError),
+    ],
+)
+def test_bad_searches_are_refused(engine: RAGEngine, call: dict[str, Any], refused: type[Exception]) -> None:
+    with pytest.raises(refused):
+        engine.search_icd10(**call)
+
+
+def test_criteria_and_evidence_follow_the_contract(engine: RAGEngine) -> None:
+    rules = engine.retrieve_eligibility_criteria("E43", "das")
+    assert rules[0].code == "E43"
+    assert "Guide" in rules[0].guide_section
+    attested, foreign = engine.score_evidence(
+        [("I269", "embolie pulmonaire bilatérale"), ("I269", "fracture du tibia")]
+    )
+    assert 0 <= foreign < attested <= 1
+
+
+def test_unknown_keywords_are_refused(engine: RAGEngine) -> None:
+    for retriever in (engine.as_retriever("ccam"), engine.as_ensemble("ccam")):
+        with pytest.raises(TypeError, match="it takes k"):
+            retriever.invoke("x", filter={})
+    assert DENSE != SPARSE
