@@ -133,7 +133,7 @@ def refuses(handler: Handler, body: Body) -> None:
 
 
 def hangs(handler: Handler, body: Body) -> None:
-    time.sleep(1.2)
+    time.sleep(4)
 
 
 def drops(handler: Handler, body: Body) -> None:
@@ -157,7 +157,7 @@ def dribbles(handler: Handler, body: Body) -> None:
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
     try:
-        for _ in range(60):
+        for _ in range(120):
             handler.wfile.write(b" ")
             handler.wfile.flush()
             time.sleep(0.05)
@@ -331,7 +331,7 @@ def test_hung_endpoint_is_given_up(endpoint: Start) -> None:
     server = endpoint(hangs)
     start = time.monotonic()
     chosen = ask(server.url, llm_timeout_s=0.2)
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < 3.0
     assert is_fallback(chosen)
     assert "n'a pas répondu en 0.2 s" in chosen.notes[-1]
 
@@ -347,7 +347,7 @@ def test_endpoint_that_never_ends_its_answer_is_given_up(endpoint: Start, asynch
 
     start = time.monotonic()
     chosen = asyncio.run(run()) if asynchronous else ask(url, llm_timeout_s=0.3)
-    assert time.monotonic() - start < 2.5
+    assert time.monotonic() - start < 4.0
     assert is_fallback(chosen)
     assert "n'en finit pas" in chosen.notes[-1]
 

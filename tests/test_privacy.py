@@ -21,7 +21,7 @@ REPORT = """CHU de Villefictive, service de pneumologie
 Nom : TARRIDEC   Prénom : Solenn-Maëlle
 Née le 12/03/1954, IPP : 800123456, NDA 12 345 678, NIR 2 54 03 29 063 123 45
 12 bis rue des Ajoncs, 29200 Brest cedex 2
-Tél : 06 12 34 56 78 - solenn.tarridec@exemple.fr
+Tél : 06 12 34 56 78 - solenn.tarridec@hopital.example
 Médecin traitant : Dr Yves LE GOANVIC
 
 Cher Docteur Le Goanvic, Mme Dr QUÉRÉ-PLOUZENNEC,
@@ -351,14 +351,14 @@ def test_loopback(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://api.exemple.fr/v1",
-        "http://localhost.exemple.fr/v1",
-        "http://localhost@exemple.fr/v1",
-        "http://127.0.0.1.exemple.fr",
-        "http://exemple.fr/127.0.0.1",
-        "http://127.0.0.1\\@exemple.fr",
-        "http://exemple.fr\\@127.0.0.1/v1",
-        "http://127.0.0.1 @exemple.fr",
+        "https://api.hopital.example/v1",
+        "http://localhost.hopital.example/v1",
+        "http://localhost@hopital.example/v1",
+        "http://127.0.0.1.hopital.example",
+        "http://hopital.example/127.0.0.1",
+        "http://127.0.0.1\\@hopital.example",
+        "http://hopital.example\\@127.0.0.1/v1",
+        "http://127.0.0.1 @hopital.example",
         "http://0.0.0.0/v1",
         "http://10.0.0.1",
         "http://192.168.1.2",
