@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pmsi_chain.rules.situation_reader import read_situation
-from pmsi_chain.rules.situations import Role, decide_situation
+from pmsi_chain.rules.situations import Followed, Found, Obstetric, Role, SituationFacts, decide_situation
 from tests.guide_examples import EXAMPLES, case_wording, decide, dp_agrees, dr_agrees, split_parts, wordings
 
 BAR = 0.85
@@ -89,6 +89,10 @@ INVENTED = [
     ("surveillance d'un lymphome en cours de chimiothérapie ; pas d'anomalie", "S1", "Z08.2", "KNOWN"),
     ("bilan annuel d'un patient porteur d'un rein transplanté ; aucune anomalie", "S2", "Z94.0", "NONE"),
     ("surveillance d'un cancer du côlon ; découverte de métastases hépatiques", "SD1", "FOUND", "NONE"),
+    ("poussée de sclérose en plaques ; bolus de corticoïdes", "D5", "KNOWN", "NONE"),
+    ("hospitalisation pour exploration d'une anémie ; découverte d'un ulcère gastrique", "D1", "FOUND", "NONE"),
+    ("hospitalisation pour prise en charge d'une fracture du col fémoral", "T9", "KNOWN", "NONE"),
+    ("adressée pour bilan étiologique d'une hyponatrémie ; pas de cause retrouvée", "D2", "SYMPTOM", "NONE"),
     ("hospitalisation programmée pour arthroplastie de hanche, annulée ; diagnostic et traitement d'une cystite",
      "1.6-1", "FOUND", "NONE"),
 ]  # fmt: skip
@@ -106,4 +110,50 @@ def test_invented_stays(text: str, rule: str, dp: str, dr: str) -> None:
     else:
         assert dp in decision.dp_codes
     assert decision.dr_role is Role[dr]
+    assert decision.steps
+
+
+def test_what_is_not_written_is_said_with_the_other_branch() -> None:
+    decision = decide_situation(read_situation("hospitalisation pour transfusion"))
+    assert decision.dr_role is Role.NONE
+    assert any("non documenté" in step for step in decision.steps)
+    assert any("DR" in branch for branch in decision.alternatives)
+    written = decide_situation(read_situation("hospitalisation pour vertiges ; sans diagnostic étiologique"))
+    assert any("« sans diagnostic »" in step for step in written.steps)
+    assert written.alternatives == ()
+
+
+def test_an_empty_text_decides_nothing() -> None:
+    decision = decide_situation(read_situation(""))
+    assert decision.rule_id is None
+    assert decision.alternatives
+
+
+SITUATIONS = [
+    (SituationFacts(obstetric=Obstetric.BIRTH, found="ictère"), "T13", "Z38"),
+    (SituationFacts(obstetric=Obstetric.ABORTION), "1.2.3-5", "O04"),
+    (SituationFacts(obstetric=Obstetric.MEDICAL_ABORTION_AFTER_22), "1.2.3-6", "O35"),
+    (SituationFacts(obstetric=Obstetric.MOTHER_TRANSFERRED), "S4", "Z39.08"),
+    (SituationFacts(obstetric=Obstetric.NEWBORN_TRANSFERRED), "S4", "Z76.2"),
+    (SituationFacts(exam="preoperatoire", found="sténose"), "D3", "Z04.802"),
+    (SituationFacts(treatment="confort", known="myopie"), "T6", "Z41.80"),
+    (SituationFacts(treatment="chirurgie", known="myopie", covered=False), "T6", "Z41.80"),
+    (SituationFacts(treatment="fer_unique", known="carence martiale"), "T10", "Z51.2"),
+    (SituationFacts(diabetes_break=True, known="diabète"), "1.2.3-2", "E10-E14"),
+    (SituationFacts(first_administration=True, known="épilepsie"), "1.2.3-1", ""),
+    (SituationFacts(surveillance=True, followed=Followed.STROKE, known="séquelle"), "", "Z86.70"),
+    (SituationFacts(surveillance=True, found="récidive", found_as=Found.RECURRENCE, remission=True), "SD2", ""),
+    (SituationFacts(cancelled=True, planned=True), "1.6-2", "Z53"),
+    (SituationFacts(found="pneumopathie", other_problem="fracture", heavier="fracture"), "M1", ""),
+    (SituationFacts(found="pneumopathie", other_problem="fracture", heavier="equal"), "M2", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("facts", "rule", "code"), SITUATIONS, ids=[f"{n}-{row[1]}" for n, row in enumerate(SITUATIONS)]
+)
+def test_situations_without_a_printed_example(facts: SituationFacts, rule: str, code: str) -> None:
+    decision = decide_situation(facts)
+    assert decision.rule_id == (f"GM2026-VI-{rule}" if rule else "GM2026-V-AVC-14")
+    assert (code in decision.dp_codes) if code else (decision.dp is not None)
     assert decision.steps

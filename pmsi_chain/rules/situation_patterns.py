@@ -22,16 +22,29 @@ MOTIVE = re.compile(
 )  # fmt: skip
 #: A motive given as a bare phrase, after its heading: « Motif : fièvre et toux ».
 BARE = re.compile(r"\s*(?:motif[^:\n]{0,40}[:\n]\W*)?(?P<phrase>[^;.\n]{3,}?)" + END)
+#: « prise en charge d'une fracture »: the fracture is meant.
+CARE_OF = re.compile(
+    r"(?:prise en charge|traitement|exploration|bilan)(?: (?:chirurgicale?|medicale?|therapeutique|etiologique))? " + OF
+)
+OBJECT = re.compile(r"(?P<phrase>[^;.\n]{3,}?)" + END)
+#: A bare disease: a few words, no verb of care.
+PLAIN = re.compile(
+    r"(?!(?:re)?hospitalis|sejour|bilan|admis|surveillance|suivi|controle|meme |seance|accouche|mise en place"
+    r"|pose |ablation|examen|refus|" + PATIENT + r"\b)"
+    r"[a-z][a-z0-9'-]*(?: [a-z0-9'-]+){0,6}"
+)
 STATUS = re.compile(r"\b(?:sous|post-?|hors|avant) ?$")
 SECOND = re.compile(
     r"(?:en raison (?:de la survenue )?" + OF + r")(?P<phrase>[^;.\n]{3,}?)" + END
 )  # fmt: skip
 KNOWN = re.compile(
-    PATIENT + r"[^;.\n]{0,40}?\b(?:atteinte?s?|souffrant|victime|porteu(?:r|se)|suivie?) (?:pour )?" + OF
-    + r"(?P<phrase>[^;.\n]{3,}?)" + END
+    PATIENT + r"[^;.\n]{0,40}?\b(?:atteinte?s?|souffrant|victime|porteu(?:r|se)|suivie?) (?:pour )?"
+    + r"(?:" + OF + r"|une? )(?P<phrase>[^;.\n]{3,}?)" + END
 )  # fmt: skip
 KNOWN_STATE = re.compile(PATIENT + r" en (?P<phrase>(?:insuffisance|dialyse)[^;.,\n]{3,}?)" + END)
-KNOWN_WORD = re.compile(r"(?:^|[;.,]\s*|dues? a une? |d'une? |une? )(?P<phrase>[a-z][a-z' -]{4,60}?) connue?s?\b")
+KNOWN_WORD = re.compile(
+    r"(?:^|[;.,]\s*|dues? a une? |d'une? |une? )(?P<phrase>(?!il |elle |deja |bien )[a-z][a-z' -]{4,60}?) connue?s?\b"
+)
 FOUND = re.compile(
     r"(?<!sans )(?<!pas de )"
     r"(?:decouverte|diagnostic(?: et (?:le )?traitement)?|mise en evidence|confirmation|revele|conclut)\b"
@@ -45,7 +58,13 @@ LEADING = re.compile(
     r"^(?!(?:re)?hospitalis|sejour|bilan|admis|surveillance|suivi|controle|meme |" + PATIENT + r"\b)"
     r"(?P<phrase>[a-z][a-z' -]{4,60}?) ?;"
 )
-TREATED = re.compile(r"[^;.\n]{0,60}?\bpour (?:la |le |l'|une? |les |des )?(?P<phrase>[^;.\n]{3,}?)" + END)
+TREATED = re.compile(
+    r"[^;.\n]{0,60}?\b(?:pour|sur|devant) (?:la |le |l'|une? |les |des )?(?P<phrase>[^;.\n]{3,}?)" + END
+)
+TREATED_FOR = re.compile(
+    r"(?:traitement|diagnostique|diagnostiquee)(?: [a-z]+){0,2}? (?:pour|contre|avec) (?:une? |sa |son |la |le |l')"
+    r"(?P<phrase>[^;.\n]{3,}?)" + END
+)
 REMOVED = re.compile(r"\b(?:exerese|cure|resection|correction|reprise) " + OF + r"(?P<phrase>[^;.\n]{3,}?)" + END)
 NOT_A_DISEASE = ("surveillance", "bilan", "suspicion", "enregistrement", "traitement", "prise en charge", "poursuite")
 FOUND_IS = re.compile(
@@ -60,7 +79,8 @@ NEGATIVE = re.compile(
     r"|\bnegatif\b|ne retrouve (?:aucune|pas)|sans anomalie|stable\b"
 )
 SURVEILLANCE = re.compile(
-    r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)|\bsuivi (?:d'|de|du|annuel)"
+    r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)"
+    r"|\bsuivi (?:d'une?|de la|de l'|du|annuel)\b"
     r"|\bsurveillance (?:d'une?|de la|du|de l'|d[ue]|apres|annuelle|post|periodique|programmee|systematique)\b"
     r"|\bpour (?:une )?surveillance\b(?! (?:etroite|rapprochee|continue|clinique))"
     r"|bilan (?:annuel|de controle)|controle (?:annuel|apres|de )"

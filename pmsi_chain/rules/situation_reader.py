@@ -42,7 +42,10 @@ class _Reading:
         if self.facts.get(name) is None:
             self.facts[name] = value
             if match is not None:
-                self.words[name] = self.original(*match.span(group))
+                start, end = match.span(group)
+                while end < len(self.folded) and self.folded[end].isalnum():
+                    end += 1
+                self.words[name] = self.original(start, end)
 
     def phrase(self, name: str, match: re.Match[str] | None, group: str = "phrase") -> None:
         """Keep a condition named by a group of a match."""
@@ -80,6 +83,10 @@ def _motive(reading: _Reading) -> None:
     for pattern in (p.MOTIVE, p.SECOND):
         for match in pattern.finditer(reading.motive):
             phrase = match.group("phrase")
+            care = p.CARE_OF.match(phrase)
+            if care:
+                match = p.OBJECT.match(reading.motive, match.start("phrase") + care.end()) or match
+                phrase = match.group("phrase")
             if p.SUSPECTED.match("suspicion " + phrase) and "suspicion" in phrase:
                 continue
             if reading.known_words.symptom.match(phrase):
@@ -89,11 +96,13 @@ def _motive(reading: _Reading) -> None:
     bare = p.BARE.match(reading.motive)
     if bare and reading.known_words.symptom.match(bare.group("phrase")):
         reading.phrase("symptom", bare)
+    elif bare and p.PLAIN.fullmatch(bare.group("phrase")) and not find_treatment(reading.motive):
+        reading.phrase("_disease", bare)
     reading.phrase("suspected", p.SUSPECTED.search(reading.motive))
 
 
 def _known(reading: _Reading) -> None:
-    for pattern in (p.KNOWN, p.KNOWN_STATE, p.KNOWN_WORD):
+    for pattern in (p.KNOWN, p.KNOWN_STATE, p.KNOWN_WORD, p.TREATED_FOR):
         reading.phrase("known", pattern.search(reading.folded))
     for pattern, condition in reading.known_words.adjectives:
         match = pattern.search(reading.folded)
@@ -121,6 +130,9 @@ def _found(reading: _Reading) -> None:
         if re.search(r"\b(?:sans|pas de|aucun|rendez-vous)\s*$", before) or "cause" in match.group("phrase")[:6]:
             continue
         reading.phrase("found", match)
+    nothing = p.NO_CAUSE.search(reading.folded) or p.NEGATIVE.search(reading.folded)
+    if nothing and not reading.facts.get("found"):
+        reading.put("cause_found", False, nothing)
     if re.search(r"diagnostic[^;.]{0,60}(?:smur|urgences|ville|precedent|anterieur)", reading.folded):
         reading.drop("found")
 
@@ -248,14 +260,15 @@ def _relate(reading: _Reading) -> None:
     disease = facts.pop("_disease", None)
     if disease and not facts.get("known") and not facts.get("symptom"):
         reading.put("known", disease)
+    scope = reading.motive if facts.get("treatment") else reading.folded  # a session is one whatever it meets
     for state in acute_states():
-        match = state.find(reading.folded)
+        match = state.find(scope)
         if match:
             reading.put("acute_code", state.dp[0], match)
             reading.put("found", reading.original(*match.span()), match)
             reading.put("found_as", Found.FLARE, match)
             return
-    flare = p.FLARE.search(reading.folded)
+    flare = p.FLARE.search(scope)
     if flare and not facts.get("found"):
         of = p.CHRONIC_OF.search(reading.folded)
         if of:

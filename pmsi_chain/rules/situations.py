@@ -61,6 +61,7 @@ class SituationFacts:
     Attributes:
         symptom: symptom or abnormal result that motivated the admission.
         known: disease diagnosed before the admission.
+        cause_found: False when it is written that no cause or nothing new was found.
         found: condition established during the stay, and `found_as`: what it is to the known disease.
         suspected: condition suspected at admission that was not confirmed.
         history: personal or family history or risk factor that motivated an examination.
@@ -89,6 +90,7 @@ class SituationFacts:
 
     symptom: str | None = None
     known: str | None = None
+    cause_found: bool | None = None
     found: str | None = None
     found_as: Found | None = None
     suspected: str | None = None
@@ -185,6 +187,8 @@ class _Walk:
             self.steps.append(f"{question} : non{self._words(name)}")
             return False
         shown = "oui" if value is True else str(value)
+        if name in ("treatment", "exam"):
+            shown = treatment(shown).label
         self.steps.append(f"{question} : {shown}{self._words(name)}")
         return True
 
@@ -401,6 +405,8 @@ def _treatment(walk: _Walk) -> SituationDecision | None:
     came_undiagnosed = facts.symptom or facts.suspected
     if came_undiagnosed and facts.found and motive.nature in ("surgery", "interventional", "drug"):
         return None  # a diagnosis made in the stay and treated there is still a diagnosis (D1)
+    if facts.found_as is Found.FLARE and motive.nature in ("repeated", "drug"):
+        return None  # treating an acute flare is not a session of a repeated treatment (D5, D6)
     walk.ask("Traitement, motif du séjour", "treatment")
     if motive.nature == "exception":
         return _exception(walk, motive)
@@ -455,7 +461,7 @@ def _diagnosis(walk: _Walk) -> SituationDecision:
         return walk.end("GM2026-VI-D4", dp_role=Role.SYMPTOM, dp=facts.symptom)
     if facts.symptom:
         walk.ask("Symptôme ou résultat anormal, motif de l'admission", "symptom")
-        walk.ask("Affection établie pendant le séjour", "found", "elle est le DP (D1)")
+        walk.ask("Cause trouvée", "cause_found", "elle est le DP (D1)")
         walk.ask("Décès avant tout diagnostic", "died_early")
         return walk.end("GM2026-VI-D2", dp_role=Role.SYMPTOM, dp=facts.symptom)
     if facts.suspected:
