@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pmsi_chain.rules.expressions import stored
+from pmsi_chain.rules.situation_facts import SituationFacts
 from pmsi_chain.rules.situation_reader import read_situation
 from pmsi_chain.rules.situation_words import situation_words
-from pmsi_chain.rules.situations import Role, SituationDecision, SituationFacts, decide_situation
+from pmsi_chain.rules.situations import Role, SituationDecision, decide_situation
 from pmsi_chain.text import fold, tokens
 
 SITUATIONS = "chapitre_IV_VI_situations_cliniques.md"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pmsi_chain.rules.situation_facts import Followed, Found, Obstetric, SituationFacts
 from pmsi_chain.rules.situation_reader import read_situation
-from pmsi_chain.rules.situations import Followed, Found, Obstetric, Role, SituationFacts, decide_situation
+from pmsi_chain.rules.situations import Role, decide_situation
 from tests.guide_examples import EXAMPLES, case_wording, decide, dp_agrees, dr_agrees, split_parts, wordings
 
 BAR = 0.85

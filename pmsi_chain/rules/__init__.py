@@ -4,16 +4,9 @@ from pmsi_chain.rules.case import LabValue, ReportFacts
 from pmsi_chain.rules.checks import check
 from pmsi_chain.rules.eligibility import eligibility, position_rule
 from pmsi_chain.rules.guide import CodeExpression, Guide, GuideRule, load_guide
+from pmsi_chain.rules.situation_facts import Followed, Found, Obstetric, SituationFacts
 from pmsi_chain.rules.situation_reader import read_situation
-from pmsi_chain.rules.situations import (
-    Followed,
-    Found,
-    Obstetric,
-    Role,
-    SituationDecision,
-    SituationFacts,
-    decide_situation,
-)
+from pmsi_chain.rules.situations import Role, SituationDecision, decide_situation
 from pmsi_chain.rules.treatments import TreatmentMotive, find_treatment, treatments
 
 __all__ = [

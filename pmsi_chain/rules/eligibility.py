@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pmsi_chain.domain import CodeType, EligibilityCriteria, Position
 from pmsi_chain.rules.expressions import chapter_of, expression, stored
 from pmsi_chain.rules.guide import Guide, GuideRule, Match, Role, load_guide
@@ -53,19 +55,22 @@ def position_rule(position: Position, code: str, dp_code: str | None = None) -> 
     Args:
         dp_code: for a DR, the DP it stands behind.
     """
+    return _position_rule(position, stored(code), stored(dp_code) if dp_code else None)
+
+
+@lru_cache(maxsize=8192)
+def _position_rule(position: Position, key: str, dp: str | None) -> GuideRule:
     guide = load_guide()
-    key = stored(code)
     if position == "das":
         return _best(guide, key, "das") or guide.rule("GM2026-IV-DAS-01")
     if position == "dr":
-        if dp_code is not None:
-            for match in guide.matching(stored(dp_code)):
-                if match.specificity in ("code", "category") and "dp" in match.roles and match.rule.matches(key, "dr"):
-                    return match.rule
-            if any(match.rule.id == "GM2026-V-Z-37" for match in guide.matching(stored(dp_code))):
-                return guide.rule("GM2026-V-Z-37")
-            if guide.rule("GM2026-VI-S1").matches(stored(dp_code), "dp"):
-                return guide.rule("GM2026-VI-S1")
+        for match in guide.matching(dp) if dp else ():
+            if match.specificity in ("code", "category") and "dp" in match.roles and match.rule.matches(key, "dr"):
+                return match.rule
+        if dp and guide.rule("GM2026-V-Z-37").matches(dp, "context"):
+            return guide.rule("GM2026-V-Z-37")
+        if dp and guide.rule("GM2026-VI-S1").matches(dp, "dp"):
+            return guide.rule("GM2026-VI-S1")
         return guide.rule("GM2026-IV-DR-01")
     general = {"XVIII": "GM2026-VI-D2", "XXI": "GM2026-IV-DP-03"}.get(chapter_of(key) or "", "GM2026-VI-D1")
     return _best(guide, key, "dp") or guide.rule(general)

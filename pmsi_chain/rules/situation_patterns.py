@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pmsi_chain.rules.situations import Obstetric
+from pmsi_chain.rules.situation_facts import Obstetric
 
 OF = r"(?:d(?:e l'|e la |u |es |'une? |'un |e |')|a une? )"
 #: A noun phrase ends at punctuation, at another cue or at a verb.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pmsi_chain.rules import situation_patterns as p
+from pmsi_chain.rules.situation_facts import Followed, Found, SituationFacts
 from pmsi_chain.rules.situation_words import SituationWords, situation_words
-from pmsi_chain.rules.situations import Followed, Found, SituationFacts
 from pmsi_chain.rules.treatments import acute_states, explorations, find_treatment, treatments
 from pmsi_chain.text import fold, fold_with_offsets
 
