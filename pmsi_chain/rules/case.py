@@ -175,4 +175,6 @@ class Case:
 
 def display(code: str) -> str:
     """A stored CIM-10 code as printed: a dot after the third character."""
-    return code if len(code) <= 3 else f"{code[:3]}.{code[3:]}"
+    if len(code) <= 3:
+        return code or "(vide)"
+    return f"{code[:3]}.{code[3:]}"

@@ -121,7 +121,7 @@ def germs(case: Case) -> Iterator[Finding]:
 
 def delivery(case: Case) -> Iterator[Finding]:
     """Z37 with every delivery; no delivery act with a delivery before arrival (ch. V, p. 81, 92 and 97)."""
-    acts = tuple(act for act in case.acts if act.startswith("JQGD"))
+    acts = tuple(act for act in case.acts if act.startswith(("JQGD", "JQGA")))
     delivered = case.having(*check_tables().groups["accouchement"])
     outcome = case.having("Z37")
     if (delivered or acts) and not outcome:
@@ -185,6 +185,16 @@ def related(case: Case) -> Iterator[Finding]:
             "GM2026-V-Z-08", "review",
             f"Z09 ne suit pas une tumeur maligne, or le DR est {case.show(case.dr)} : prendre Z08.", (case.dp, case.dr),
         )  # fmt: skip
+
+
+def sessions(case: Case) -> Iterator[Finding]:
+    """A session coded behind its disease: its Z code is the DP when it motivates the stay (ch. V, p. 100)."""
+    for code in case.das:
+        if any_matches(("Z51.1", "Z51.01", "Z49.1"), code) and chapter_of(case.dp) != "XXI":
+            yield case.finding(
+                "GM2026-V-Z-34", "info",
+                f"{case.show(code)} en DAS : s'il a motivé le séjour, il est le DP et la maladie le DR.", (code, case.dp),
+            )  # fmt: skip
 
 
 def sequelae(case: Case) -> Iterator[Finding]:

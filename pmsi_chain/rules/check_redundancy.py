@@ -165,7 +165,15 @@ def daggers(case: Case) -> Iterator[Finding]:
 
 
 def asterisks(case: Case) -> Iterator[Finding]:
-    """A diabetes code that announces a manifestation, without the code that says which."""
+    """A dagger whose label names its manifestation, or a diabetes code that announces one, without that code."""
+    for code in dict.fromkeys(case.codes):
+        entry = case.entry(code)
+        partners = entry.asterisk_partners if entry else ()
+        if partners and not case.having(*partners):
+            yield case.finding(
+                "CIM10-DAGUE-01", "info",
+                f"{case.show(code)} (†) va avec sa manifestation (*) : ajouter {', '.join(partners)}.", (code,),
+            )  # fmt: skip
     for announced, manifestations in _DIABETES:
         for code in case.having(announced):
             if code[1] in "01234" and not case.having(*manifestations):

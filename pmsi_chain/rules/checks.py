@@ -49,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     check_companions.germs,
     check_companions.delivery,
     check_companions.related,
+    check_companions.sessions,
     check_companions.sequelae,
     check_companions.sepsis,
     check_companions.pregnancy,
