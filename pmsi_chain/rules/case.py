@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pmsi_chain.codes import cim10_display
 from pmsi_chain.domain import Evidence, Finding, Position, Rum, Severity, Stay
 from pmsi_chain.rules.expressions import matcher, stored
 from pmsi_chain.rules.guide import Guide, load_guide
@@ -174,7 +175,5 @@ class Case:
 
 
 def display(code: str) -> str:
-    """A stored CIM-10 code as printed: a dot after the third character."""
-    if len(code) <= 3:
-        return code or "(vide)"
-    return f"{code[:3]}.{code[3:]}"
+    """A stored CIM-10 code as printed."""
+    return cim10_display(code) if code else "(vide)"

@@ -193,7 +193,8 @@ def sessions(case: Case) -> Iterator[Finding]:
         if any_matches(("Z51.1", "Z51.01", "Z49.1"), code) and chapter_of(case.dp) != "XXI":
             yield case.finding(
                 "GM2026-V-Z-34", "info",
-                f"{case.show(code)} en DAS : s'il a motivé le séjour, il est le DP et la maladie le DR.", (code, case.dp),
+                f"{case.show(code)} en DAS : s'il a motivé le séjour, il est le DP et la maladie le DR.",
+                (code, case.dp),
             )  # fmt: skip
 
 
