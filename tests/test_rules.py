@@ -327,3 +327,9 @@ def test_a_reading_serves_the_same_checks(reader: Reader, case: tuple[str, str, 
     found = check(coding, Stay(**stay), EDITION, load_ccam(), reading=reader.read(stay["text"]))
     serious = {f.rule_id for f in found if f.severity != "info"}
     assert (rule in serious) if case in WRONG else (serious == set())
+
+
+def test_eligibility_names_the_other_side_and_the_hole() -> None:
+    found = {item.rule_id: item for item in eligibility("E43", "das")}
+    assert found["GM2026-V-DENUT-08"].exclusion_rules == ("Ne va pas avec : E44, E46.",)
+    assert "Lacune du Guide" in found["GM2026-V-DENUT-11"].criteria_text

@@ -137,7 +137,8 @@ def _general(key: str, code_type: CodeType, rule: GuideRule) -> EligibilityCrite
 
 
 def _text(rule: GuideRule) -> str:
-    return " ".join((rule.statement, *rule.conditions))
+    hole = (f"[Lacune du Guide : {rule.hole}]",) if rule.hole and rule.basis == "read" else ()
+    return " ".join((rule.statement, *rule.conditions, *hole))
 
 
 def _section(rule: GuideRule) -> str:
@@ -145,5 +146,5 @@ def _section(rule: GuideRule) -> str:
 
 
 def _together(rule: GuideRule, key: str) -> tuple[str, ...]:
-    others = [expr for expr in rule.expressions("forbidden_together")]
+    others = [expr for expr in rule.expressions("forbidden_together") if not expression(expr).matches(key)]
     return (f"Ne va pas avec : {', '.join(others)}.",) if others else ()
