@@ -8,6 +8,7 @@ import pytest
 
 from pmsi_chain.rules.situation_facts import Followed, Found, Obstetric, SituationFacts
 from pmsi_chain.rules.situation_reader import read_situation
+from pmsi_chain.rules.situation_report import situation_of
 from pmsi_chain.rules.situations import Role, decide_situation
 from tests.guide_examples import EXAMPLES, case_wording, decide, dp_agrees, dr_agrees, split_parts, wordings
 
@@ -158,3 +159,21 @@ def test_situations_without_a_printed_example(facts: SituationFacts, rule: str, 
     assert decision.rule_id == (f"GM2026-VI-{rule}" if rule else "GM2026-V-AVC-14")
     assert (code in decision.dp_codes) if code else (decision.dp is not None)
     assert decision.steps
+
+
+REPORT = """Motif d'hospitalisation :
+Séance de chimiothérapie pour un adénocarcinome du rectum.
+Antécédents :
+Hypertension artérielle.
+Conclusion :
+Cure bien tolérée, retour à domicile.
+"""
+
+
+def test_the_situation_of_a_report_comes_from_its_motive() -> None:
+    facts, decision = situation_of(REPORT)
+    assert decision.rule_id == "GM2026-VI-T1"
+    assert decision.dp_codes == ("Z51.1",)
+    assert decision.dr == "adénocarcinome du rectum"
+    assert all(words in REPORT for words in facts.words.values())
+    assert situation_of("Patient vu ce jour.")[1].rule_id is None

@@ -6,6 +6,7 @@ from pmsi_chain.rules.eligibility import eligibility, position_rule
 from pmsi_chain.rules.guide import CodeExpression, Guide, GuideRule, load_guide
 from pmsi_chain.rules.situation_facts import Followed, Found, Obstetric, SituationFacts
 from pmsi_chain.rules.situation_reader import read_situation
+from pmsi_chain.rules.situation_report import situation_of
 from pmsi_chain.rules.situations import Role, SituationDecision, decide_situation
 from pmsi_chain.rules.treatments import TreatmentMotive, find_treatment, treatments
 
@@ -29,5 +30,6 @@ __all__ = [
     "load_guide",
     "position_rule",
     "read_situation",
+    "situation_of",
     "treatments",
 ]

@@ -8,13 +8,10 @@ from pmsi_chain.domain import Evidence, Finding, Severity
 from pmsi_chain.rules.case import Case, Item
 from pmsi_chain.rules.check_tables import Proof, check_tables
 from pmsi_chain.rules.expressions import any_matches, chapter_of
-from pmsi_chain.rules.situation_reader import read_situation
-from pmsi_chain.rules.situations import decide_situation
+from pmsi_chain.rules.situation_report import CONCLUSIONS, MOTIVES, situation_of_report
 
 #: Rules of ch. VI whose DP is a code set by the care that motivates the stay.
 _IMPOSED = frozenset(f"GM2026-VI-{name}" for name in ("D3", "T1", "T4", "T6", "T7", "T10", "T11", "T15"))
-_MOTIVES = frozenset({"motif"})
-_CONCLUSIONS = frozenset({"conclusion", "au total", "synthese", "diagnostic"})
 #: A CMA weighs in the group from this level on.
 _CMA = 2
 
@@ -83,11 +80,7 @@ def situation(case: Case) -> Iterator[Finding]:
     """A motive that imposes a DP (treatment, exploration, device) coded with another DP (ch. VI)."""
     if case.report is None or not case.dp:
         return
-    motive = case.report.section("motif")
-    if not motive:
-        return
-    facts = read_situation(motive, outcome=case.report.section("conclusion", "au total", "synthese"))
-    decision = decide_situation(facts)
+    facts, decision = situation_of_report(case.report)
     name = "treatment" if facts.treatment else "exam"
     if facts.symptom or decision.rule_id not in _IMPOSED or name not in facts.words:
         return
@@ -107,13 +100,13 @@ def inverted(case: Case) -> Iterator[Finding]:
     if case.report is None or not case.dp or chapter_of(case.dp) == "XXI":
         return
     own = case.report.headings(case.dp, case.edition)
-    if not own or own.keys() & (_MOTIVES | _CONCLUSIONS | {"", "autre", "entete"}):
+    if not own or own.keys() & (MOTIVES | CONCLUSIONS | {"", "autre", "entete"}):
         return
     for code in dict.fromkeys(case.das):
         if chapter_of(code) in ("XVIII", "XX", "XXI"):
             continue
         named = case.report.headings(code, case.edition)
-        motive, conclusion = named.keys() & _MOTIVES, named.keys() & _CONCLUSIONS
+        motive, conclusion = named.keys() & MOTIVES, named.keys() & CONCLUSIONS
         if motive and conclusion:
             yield case.finding(
                 "GM2026-IV-DP-01", "review",
