@@ -176,4 +176,10 @@ def test_the_situation_of_a_report_comes_from_its_motive() -> None:
     assert decision.dp_codes == ("Z51.1",)
     assert decision.dr == "adénocarcinome du rectum"
     assert all(words in REPORT for words in facts.words.values())
+    acute = REPORT.replace(
+        "Séance de chimiothérapie pour un adénocarcinome du rectum", "Douleur de l'hypochondre droit"
+    )
+    facts, decision = situation_of(acute.replace("Cure bien tolérée", "Cholécystite aiguë traitée par antibiotiques"))
+    assert (decision.rule_id, decision.dp) == ("GM2026-VI-D1", "Cholécystite aiguë")
+    assert situation_of(acute)[1].rule_id == "GM2026-VI-D2"
     assert situation_of("Patient vu ce jour.")[1].rule_id is None

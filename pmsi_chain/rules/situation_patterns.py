@@ -70,6 +70,17 @@ NOT_A_DISEASE = ("surveillance", "bilan", "suspicion", "enregistrement", "traite
 FOUND_IS = re.compile(
     r"(?:^|[;.,]\s*)une? (?P<phrase>[^;.,\n]{3,60}?) (?:est|a ete) (?:diagnostiquee?|decouverte?|mise? en evidence)"
 )
+#: A conclusion that opens with the name of a disease.
+OUTCOME = re.compile(
+    r"[\s;]*(?:(?:conclusion|au total|synthese|diagnostic(?:s)?(?: (?:de sortie|retenu|principal|final))?)\W+)*"
+    r"(?P<phrase>(?!conclusion|au total|synthese|diagnostic|retour|sortie|bonne?|evolution|patiente?|pas |absence"
+    r"|aucun|suites?|(?:re)?hospitalis|admis|il |elle "
+    r"|nous|apres|au |a |le |la |les |l'|un |une |ce |cette |m\.|mme|monsieur|madame|cure|seance|sejour"
+    r"|surveillance|bilan"
+    r"|examen|poursuite|reprise|traitement|intervention|prise en charge|favorable|simple)[a-z][a-z' -]{3,70}?)"
+    r"(?=\s+(?:traitee?s?|operee?s?|prise?s? en charge|d'evolution|compliquee?s?|resolutive?|regressive?|favorable)\b"
+    + END.replace(r"(?=", "|", 1)
+)
 NO_CAUSE = re.compile(
     r"sans cause|pas de cause|aucune cause|cause (?:non|in)|sans diagnostic|ne permet pas d'identifier|non contributi"
 )

@@ -130,6 +130,10 @@ def _found(reading: _Reading) -> None:
         if re.search(r"\b(?:sans|pas de|aucun|rendez-vous)\s*$", before) or "cause" in match.group("phrase")[:6]:
             continue
         reading.phrase("found", match)
+    if reading.limit < len(reading.folded) and not reading.facts.get("found"):
+        named = p.OUTCOME.match(reading.folded, reading.limit)
+        if named and not (reading.known_words.symptom.match(named["phrase"]) or find_treatment(named["phrase"])):
+            reading.phrase("found", named)
     nothing = p.NO_CAUSE.search(reading.folded) or p.NEGATIVE.search(reading.folded)
     if nothing and not reading.facts.get("found"):
         reading.put("cause_found", False, nothing)
