@@ -302,6 +302,28 @@ def bench(
     run_bench(what, data, nomenclature, limit, stock, html, as_json, out, _progress)
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Adresse d'écoute ; hors de cette machine, PMSI_API_KEY est exigée.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port ; 0 : un port libre.")] = 8000,
+    llm: Annotated[bool, typer.Option("--llm", help="Faire choisir le modèle de langage configuré.")] = False,
+) -> None:
+    """Servir le codage et la recherche en HTTP (protocole LangServe), avec une page pour coder."""
+    from pmsi_chain.serving.commands import serve_command
+
+    serve_command(host, port, llm=llm)
+
+
+@app.command()
+def mcp() -> None:
+    """Donner les outils de codage à un agent par le protocole MCP, sur l'entrée et la sortie standard."""
+    from pmsi_chain.serving.commands import mcp_command
+
+    mcp_command()
+
+
 def main() -> Literal[0]:
     """Entry point: our errors become one line on stderr and exit status 2."""
     from pydantic import ValidationError

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         fetch_k: documents fetched per leg before fusion.
         rerank_k: fused candidates that the reranker reads.
         rerank: False leaves the fused order as it is.
+        context_reader: who reads negation, hypothesis, family and history: the project's cues ("embedded"), EDS-NLP's
+            ("edsnlp", some four seconds more at the start), or "both", where the flag of either holds.
         code_threshold: probability from which a code is proposed by itself, in [0, 1].
         review_threshold: probability from which it is listed for review, in [0, 1].
         qdrant_url, qdrant_api_key: a Qdrant server or cluster; None: the in-process engine on `state_dir`.
@@ -40,6 +42,9 @@ class Settings(BaseSettings):
         llm_send_identified: sends the report as it is to an endpoint that is not on this machine, with names,
             dates and identifiers; otherwise it is pseudonymised first.
         allow_tracing: lets LangSmith tracing variables stand in the environment, which sends texts away.
+        api_key: what clients of `pmsi-chain serve` must send; None: no key, on this machine's own address only.
+        rate_limit_per_minute: requests that one address may make to it in a minute; None: no limit.
+        max_body_bytes: longest request it reads, in bytes; above all a batch of reports.
     """
 
     model_config = SettingsConfigDict(env_prefix="PMSI_", frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -54,6 +59,7 @@ class Settings(BaseSettings):
     fetch_k: int = Field(default=60, ge=1)
     rerank_k: int = Field(default=24, ge=1)
     rerank: bool = True
+    context_reader: Literal["embedded", "edsnlp", "both"] = "embedded"
     code_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
     review_threshold: float = Field(default=0.25, ge=0.0, le=1.0)
     qdrant_url: str | None = None
@@ -69,3 +75,6 @@ class Settings(BaseSettings):
     llm_structured: Literal["auto", "json_schema", "function_calling", "json_mode"] = "auto"
     llm_send_identified: bool = False
     allow_tracing: bool = False
+    api_key: SecretStr | None = Field(default=None, min_length=1)
+    rate_limit_per_minute: int | None = Field(default=None, ge=1)
+    max_body_bytes: int = Field(default=8_000_000, ge=1_000)
