@@ -95,6 +95,22 @@ def situation(case: Case) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def symptom_kept(case: Case) -> Iterator[Finding]:
+    """A symptom as DP although the conclusion names the disease that explains it (ch. VI, D1)."""
+    if case.report is None or chapter_of(case.dp) != "XVIII" or any_matches(("R18", "R52.1", "R29.6"), case.dp):
+        return
+    facts, decision = situation_of_report(case.report)
+    if decision.rule_id not in ("GM2026-VI-D1", "GM2026-VI-D8") or not facts.symptom or not facts.found:
+        return
+    words = case.report.quoted(facts.words["found"])
+    yield case.finding(
+        decision.rule_id, "review",
+        f"Le DP {case.show(case.dp)} est un symptôme, or la conclusion nomme une affection : si elle l'explique, "
+        "elle est le DP.",
+        (case.dp,), (words,) if words else (),
+    )  # fmt: skip
+
+
 def inverted(case: Case) -> Iterator[Finding]:
     """A DP named neither in the motive nor in the conclusion, while a DAS is in both (ch. IV, 1.1)."""
     if case.report is None or not case.dp or chapter_of(case.dp) == "XXI":

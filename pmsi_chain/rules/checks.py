@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     check_report.past,
     check_report.appeared,
     check_report.situation,
+    check_report.symptom_kept,
     check_report.inverted,
     check_redundancy.repeated,
     check_redundancy.vague,
