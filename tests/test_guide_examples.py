@@ -146,6 +146,8 @@ SITUATIONS = [
     (SituationFacts(surveillance=True, followed=Followed.STROKE, known="séquelle"), "", "Z86.70"),
     (SituationFacts(surveillance=True, found="récidive", found_as=Found.RECURRENCE, remission=True), "SD2", ""),
     (SituationFacts(cancelled=True, planned=True), "1.6-2", "Z53"),
+    (SituationFacts(cancelled=True, planned=False, symptom="fièvre"), "D2", ""),
+    (SituationFacts(symptom="choc", died_early=True), "D2", ""),
     (SituationFacts(found="pneumopathie", other_problem="fracture", heavier="fracture"), "M1", ""),
     (SituationFacts(found="pneumopathie", other_problem="fracture", heavier="equal"), "M2", ""),
 ]  # fmt: skip

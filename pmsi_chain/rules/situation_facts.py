@@ -76,6 +76,7 @@ class SituationFacts:
         caregiver_missing: admitted only because the help needed at home is missing; respite: to relieve relatives.
         falls: repeated falls without a cause found and without a lesion treated.
         died_early: death before an aetiological diagnosis.
+        acute_code: code of the acute state when the classification has one (D6), printed form.
         obstetric: an obstetric or newborn situation.
         other_problem: a second problem that also motivated the admission; heavier: which took most care
             ("equal" when equivalent).

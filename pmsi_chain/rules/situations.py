@@ -134,6 +134,10 @@ def _cancelled(walk: _Walk) -> SituationDecision | None:
         return walk.end("GM2026-VI-1.6-3", rum=False)
     if not walk.ask("Soin prévu non réalisé", "cancelled"):
         return None
+    if facts.planned is False:
+        walk.ask("Soin prévu à l'avance", "planned")
+        return None
+    walk.ask("Soin prévu à l'avance", "planned", "la règle 1.6 s'applique")
     if walk.ask("Cause de l'annulation prise en charge", "cancel_managed"):
         if facts.found:
             return walk.end("GM2026-VI-1.6-1", dp_role=Role.FOUND, dp=facts.found, das_codes=("Z53",))
