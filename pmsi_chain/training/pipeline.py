@@ -126,11 +126,11 @@ def cross_encoder_lists(
     short = [(data.short_labels[code], code) for code in data.codable]
     official = [*data.notes, *data.names, *data.names]
     return [
-        expression_lists(data, second, encoder, recipe, rng),
-        expression_lists(data, first[:8000], encoder, recipe, rng),
-        expression_lists(data, rng.sample(official, min(5000, len(official))), encoder, recipe, rng),
-        expression_lists(data, rng.sample(short, min(3000, len(short))), encoder, recipe, rng),
-        act_lists(data, encoder, recipe, rng),
+        expression_lists(data, second[: recipe.n_unseen], encoder, recipe, rng),
+        expression_lists(data, first[: recipe.n_seen], encoder, recipe, rng),
+        expression_lists(data, rng.sample(official, min(recipe.n_official, len(official))), encoder, recipe, rng),
+        expression_lists(data, rng.sample(short, min(recipe.n_short, len(short))), encoder, recipe, rng),
+        act_lists(data, encoder, recipe, rng, recipe.n_acts),
     ]
 
 
@@ -144,7 +144,6 @@ def write_blends(
     recipe: RerankerRecipe,
     path: Path,
     seed: int,
-    max_lists: int = 6000,
 ) -> None:
     """Fit the blend for known codes on held-out expressions, and the one for labels alone on abbreviated acts."""
     rng = seeded(seed + 1)
@@ -154,12 +153,15 @@ def write_blends(
         ExpressionMemory.from_path(mining_dir / "memory.npz"),
         LexicalWeights.from_path(mining_dir / "sparse.npz"),
     )
-    pairs = list(held_out)[:max_lists]
+    index_entries = [pair for pair in held_out if "," in pair[0] or "(" in pair[0]]
+    spoken = [pair for pair in held_out if "," not in pair[0] and "(" not in pair[0]]
+    n_spoken = int(recipe.n_blend * 0.7)
+    pairs = spoken[:n_spoken] + index_entries[: recipe.n_blend - n_spoken]
     lists = expression_lists(data, pairs, encoder, recipe, rng)
     columns, right = blend_columns(lists, data.codable, features, model, builder)
     # entries of the alphabetical index hold commas and brackets that nobody writes
     weights = np.array([_INDEX_ENTRY_WEIGHT if "," in text or "(" in text else 1.0 for text, _ in pairs], np.float32)
-    act_candidates = act_lists(data, encoder, recipe, rng)
+    act_candidates = act_lists(data, encoder, recipe, rng, recipe.n_blend_acts)
     act_columns, act_right = blend_columns(act_candidates, list(data.acts), features, model, builder)
     blends = {
         "known": fit_blend(columns, right, weights, seed),

@@ -26,7 +26,18 @@ MAX_QUERY, MAX_PASSAGE = 18, 26
 
 @dataclass(frozen=True, slots=True)
 class RerankerRecipe:
-    """Settings of one training run; the defaults are what ships."""
+    """Settings of one training run; the defaults are what ships.
+
+    Attributes:
+        vocabulary_size, dim: tokens, width of a token vector.
+        epochs, batch, lr: passes over the lists, lists per step, Adam's peak step.
+        n_candidates: candidates per list in a step, the right one included.
+        list_length: candidates mined per query.
+        n_unseen, n_seen: lists of expressions that the mining encoder has not learned, and has.
+        n_official, n_short: lists of notes and names, and of short labels.
+        n_acts: lists of abbreviated acts.
+        n_blend, n_blend_acts: held-out expressions and acts that the blend is fitted on.
+    """
 
     vocabulary_size: int = 12_000
     dim: int = 96
@@ -35,6 +46,13 @@ class RerankerRecipe:
     n_candidates: int = 12
     lr: float = 2e-3
     list_length: int = 30
+    n_unseen: int = 16_000
+    n_seen: int = 2_500
+    n_official: int = 3_000
+    n_short: int = 1_000
+    n_acts: int = 4_000
+    n_blend: int = 5_000
+    n_blend_acts: int = 2_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +214,14 @@ def score_pairs(model: Any, builder: PairBuilder, pairs: Sequence[tuple[str, str
 
 
 def act_lists(
-    data: TrainingData, encoder: EmbeddedEncoder, recipe: RerankerRecipe, rng: random.Random
+    data: TrainingData, encoder: EmbeddedEncoder, recipe: RerankerRecipe, rng: random.Random, n_lists: int
 ) -> CandidateLists:
-    """Acts asked for by synthetic abbreviations of their labels."""
+    """`n_lists` acts drawn at random, asked for by synthetic abbreviations of their labels."""
     labels = list(data.acts.values())
-    vectors = encoder.encode(labels)
-    queries = [abbreviate(label, rng, rng.choice((0.4, 0.6, 0.8))) for label in labels]
-    candidates = mine(encoder.encode(queries), vectors, recipe.list_length)
-    return CandidateLists(queries, candidates, [frozenset({i}) for i in range(len(labels))], labels)
+    drawn = rng.sample(range(len(labels)), min(n_lists, len(labels)))
+    queries = [abbreviate(labels[i], rng, rng.choice((0.4, 0.6, 0.8))) for i in drawn]
+    candidates = mine(encoder.encode(queries), encoder.encode(labels), recipe.list_length)
+    return CandidateLists(queries, candidates, [frozenset({i}) for i in drawn], labels)
 
 
 def expression_lists(
