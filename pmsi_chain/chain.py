@@ -9,6 +9,7 @@ gate, and where it fails the rules' decision stands.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 
 from pmsi_chain.acts import ActReader
 from pmsi_chain.decision import decide
-from pmsi_chain.domain import CodedAct, Coding, Finding, Position, ReviewItem, Stay, Trace
+from pmsi_chain.domain import CodedAct, Coding, Finding, Position, ReviewItem, Sex, Stay, Trace
 from pmsi_chain.engine import RAGEngine
 from pmsi_chain.errors import InputError, ReportError
 from pmsi_chain.index import Progress
@@ -30,10 +31,11 @@ from pmsi_chain.linking import Link, Linker
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition
 from pmsi_chain.proposals import Proposals, build_proposals
 from pmsi_chain.reading import Reader, Report
+from pmsi_chain.reading_edsnlp import EdsQualifiers, requalified
 from pmsi_chain.rules import check, eligibility, load_guide
 from pmsi_chain.selection import Selection, SelectionRequest, Selector
 from pmsi_chain.settings import Settings
-from pmsi_chain.text import ANALYSER_VERSION
+from pmsi_chain.text import ANALYSER_VERSION, fold
 from pmsi_chain.verification import verified, verified_acts
 
 _RULES_PER_CODE = 3
@@ -168,6 +170,10 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         return given
 
     @cached_property
+    def _qualifiers(self) -> EdsQualifiers:
+        return EdsQualifiers()
+
+    @cached_property
     def _steps(self) -> Runnable[Stay, _Case]:
         return (
             RunnableLambda(self._read, name="read")
@@ -183,13 +189,19 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
     # -- the steps -----------------------------------------------------------------------------------------------
 
     def _read(self, stay: Stay) -> _Case:
+        if stay.sex is None:
+            stay = stay.model_copy(update={"sex": stated_sex(stay.text)})
         edition = self.engine.cim10(on=stay.discharge_date)
         ccam = self.engine.ccam(on=stay.discharge_date)
         case = _Case(stay, edition, ccam, notes=_edition_notes(edition, stay.discharge_date))
         tools = self._tools(edition, ccam)
         start = time.perf_counter()
         year = stay.discharge_date.year if stay.discharge_date else None
-        return case.then("read", start, report=tools.reader.read(stay.text, year))
+        report = tools.reader.read(stay.text, year)
+        mode = self.engine.settings.context_reader
+        if mode != "embedded":
+            report = requalified(report, self._qualifiers, mode)
+        return case.then("read", start, report=report)
 
     def _link(self, case: _Case) -> _Case:
         assert case.report is not None  # noqa: S101  # the step before made it
@@ -303,6 +315,22 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                     ActReader.from_index(engine.index("ccam", ccam.version), ccam, engine.encoder),
                 )
             return self._tools_of[key]
+
+
+_FEMALE = re.compile(
+    r"\b(?:patiente|madame|mme|parturiente)\b|\b(?:femme|dame|fillette) (?:agee )?de \d|\bsexe\W{1,8}f(?:eminin)?\b"
+)
+_MALE = re.compile(r"\bmonsieur\b|\b(?:homme|garcon) (?:age )?de \d|\bsexe\W{1,8}(?:m(?:asculin)?|h(?:omme)?)\b")
+_HEAD_CHARS = 3000
+
+
+def stated_sex(text: str) -> Sex | None:
+    """The patient's sex where the beginning of the report states one and not the other."""
+    head = fold(text[:_HEAD_CHARS])
+    female, male = _FEMALE.search(head) is not None, _MALE.search(head) is not None
+    if female == male:
+        return None
+    return "F" if female else "M"
 
 
 def _edition_notes(edition: Cim10Edition, on: date | None) -> tuple[str, ...]:

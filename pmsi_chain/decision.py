@@ -19,6 +19,8 @@ from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.proposals import Proposals
 from pmsi_chain.reading import Report
 from pmsi_chain.rules import TreatmentMotive, position_rule, treatments
+from pmsi_chain.rules.check_tables import check_tables
+from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.selection import Choice, Proposal, Selection
 from pmsi_chain.text import fold, fold_with_offsets
 
@@ -80,7 +82,7 @@ def decide(
         if len(ranked) > 1 and ranked[0].score - ranked[1].score < _CLOSE:
             runner_up = _why_not(ranked[1], ranked[0])
     taken = {c.proposal.code for c in (dp, dr) if c}
-    das, review = _associated(report, able, sure, taken, dp)
+    das, review = _associated(report, able, sure, taken)
     review += [
         _review(p, "das", "évoqué comme une hypothèse, jamais confirmé : à coder seulement s'il est retenu à la sortie")
         for p in proposals.doubtful
@@ -224,7 +226,7 @@ def _why_not(second: _Scored, first: _Scored) -> str:
 
 
 def _associated(
-    report: Report, able: Sequence[Proposal], sure: Sequence[Proposal], taken: set[str], dp: Choice | None
+    report: Report, able: Sequence[Proposal], sure: Sequence[Proposal], taken: set[str]
 ) -> tuple[list[Choice], list[ReviewItem]]:
     das: list[Choice] = []
     review: list[ReviewItem] = []
@@ -237,7 +239,7 @@ def _associated(
         if proposal.code not in certain:
             review.append(_review(proposal, "das", "formulation trop éloignée du libellé pour être codée d'office"))
             continue
-        why_not = _not_das(report, proposal, dp)
+        why_not = _explained(proposal.code, certain) or _not_das(report, proposal)
         if why_not:
             review.append(_review(proposal, "das", why_not))
             continue
@@ -247,7 +249,17 @@ def _associated(
     return das, review
 
 
-def _not_das(report: Report, proposal: Proposal, dp: Choice | None) -> str | None:
+def _explained(code: str, others: set[str]) -> str | None:
+    """Whether a disease also attested explains a symptom, as the checker's table has it."""
+    for symptoms, diseases in check_tables().symptoms:
+        if any_matches(symptoms, code):
+            for other in sorted(others):
+                if any_matches(diseases, other):
+                    return f"symptôme expliqué par {cim10_display(other)}, déjà attesté"
+    return None
+
+
+def _not_das(report: Report, proposal: Proposal) -> str | None:
     """Why an attested code is not coded as DAS by itself; None when it is."""
     sections = proposal.sections
     listed = sections & {"antecedents", "traitement_entree"}

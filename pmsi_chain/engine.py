@@ -253,10 +253,15 @@ class RAGEngine:
 
         With `Settings(rerank=False)` it is the ensemble alone.
         """
+        settings = self.settings
         ensemble = self.as_ensemble(nomenclature, version=version, position=position, group=group)
-        if not self.settings.rerank:
+        if not settings.rerank:
             return ensemble.model_copy(update={"k": k})
-        return CodeCompressionRetriever(base_compressor=self.reranker, base_retriever=ensemble, k=k)
+        depth = max(k, settings.rerank_k)
+        reranker = self.reranker.model_copy(update={"top_n": depth})
+        return CodeCompressionRetriever(
+            base_compressor=reranker, base_retriever=ensemble.model_copy(update={"k": depth}), k=k
+        )
 
     def search_icd10(
         self,

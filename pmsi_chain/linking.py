@@ -29,10 +29,15 @@ MIN_SCORE = 0.74
 _WORD_BONUS = 0.03
 _BONUS_WORDS = 8
 _SHORT_CAPS = {1: 0.84, 2: 0.90, 3: 0.95}
+#: Notes of the lexicon on terms that name no condition.
+_NO_CONDITION = re.compile(r"acte ou examen|médicament ou biologie")
 #: What is done to a patient names an act, not a condition.
 _ACT = re.compile(
     r"(?:ectomie|tomie|stomie|plastie|scopie|graphie|gramme|rraphie|centese|ponction|biopsie|therapie|dialyse|anesthesie|"
-    r"intervention|transfusion|perfusion|scanner|irm|echographie|doppler|bilan|examen|traitement|consultation)s?$"
+    r"intervention|transfusion|perfusion|scanner|irm|echographie|doppler|bilan|examen|traitement|consultation)s?$|"
+    # … and what is given names a drug
+    r"^(?:anti(?!phospho|thromb)|beta-?bloqu|inhibiteur|diuretique|insulin|statine|cortico|heparin|immunosuppress|"
+    r"bronchodilat|analges|opioide|morphin|benzodiaz)"
 )
 _COORDINATED = re.compile(r" (?:et|ou|ni) ")
 #: Forms too general to name a code by themselves, as stems.
@@ -99,7 +104,7 @@ class Linker:
     @classmethod
     def from_index(cls, index: CodeIndex, edition: Cim10Edition, encoder: EmbeddedEncoder, lexicon: Lexicon) -> Self:
         """A linker over the wordings of an index."""
-        heads = {_head(entry.expansion) for entry in lexicon.entries}
+        heads = {_head(entry.expansion) for entry in lexicon.entries if not _NO_CONDITION.search(entry.note)}
         heads |= {_head(chunk.text) for chunk in index.chunks}
         return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, frozenset(heads - {""}))
 
@@ -159,7 +164,7 @@ class Linker:
             return " " in key or head == _head(self._edition.entry(code).label) or bool(_CONDITION.search(fold(term)))
         if len(key) < 5 or not names_condition or _ACT.search(fold(term).split(" ", 1)[0]):
             return False
-        if code[0] == "Z" and key.count(" ") < (2 if head.startswith("antecedent") else 1):
+        if head.startswith("antecedent") or (code[0] == "Z" and " " not in key):
             return False
         return all(word.search(term) for pattern, word in _REQUIRED if pattern.match(code))
 

@@ -20,6 +20,8 @@ from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
 from pmsi_chain.refining import refine
+from pmsi_chain.rules.check_tables import check_tables
+from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.selection import Proposal
 from pmsi_chain.text import fold_with_offsets, words
 
@@ -128,9 +130,9 @@ def _is_past(link: Link) -> bool:
 
 
 def _probability(link: Link, attested: float) -> float:
-    """Probability that a link is right: a known wording is; else nearness, and what the evidence scorer says."""
+    """Probability that a link is right: a known wording is; else both its nearness and the evidence must say so."""
     near = 1.0 / (1.0 + math.exp(-_STEEPNESS * (link.score - _EVEN_COSINE)))
-    return _CERTAIN if link.exact else min(_CERTAIN, max(near, 0.5 * (near + attested)))
+    return _CERTAIN if link.exact else min(_CERTAIN, near, attested)
 
 
 def _fits(code: str, edition: Cim10Edition, stay: Stay) -> bool:
@@ -238,17 +240,13 @@ def _states(report: Report, edition: Cim10Edition, known: set[str]) -> list[Prop
 
 
 def without_vaguer(edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Leave out « sans précision » codes beside a more precise one of the same category."""
-    categories: dict[str, list[str]] = {}
-    for proposal in proposals:
-        categories.setdefault(proposal.code[:3], []).append(proposal.code)
-    vague = {default_child(edition, category) for category in categories} | {"N19"}
-    out = []
-    for proposal in proposals:
-        code = proposal.code
-        if code == "N19" and any(c in categories for c in ("N17", "N18")):
-            continue
-        if code in vague and len(categories[code[:3]]) > 1:
-            continue
-        out.append(proposal)
-    return out
+    """Leave out « sans précision » codes beside a more precise one of the same problem."""
+    codes = [proposal.code for proposal in proposals]
+    categories: dict[str, int] = {}
+    for code in codes:
+        categories[code[:3]] = categories.get(code[:3], 0) + 1
+    vague = {code for code in codes if categories[code[:3]] > 1 and code == default_child(edition, code[:3])}
+    for blurred, precise in check_tables().unspecified:
+        if any(any_matches(precise, code) for code in codes):
+            vague |= {code for code in codes if any_matches(blurred, code) and not any_matches(precise, code)}
+    return [proposal for proposal in proposals if proposal.code not in vague]

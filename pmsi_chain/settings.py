@@ -53,11 +53,11 @@ class Settings(BaseSettings):
     edition: str | None = None
     max_report_chars: int = Field(default=400_000, ge=1)
     rrf_k: int = Field(default=60, ge=1)
-    bm25_weight: float = Field(default=0.3, ge=0.0)
-    vector_weight: float = Field(default=0.7, ge=0.0)
-    sparse_weight: float = Field(default=0.0, ge=0.0)
+    bm25_weight: float = Field(default=0.1, ge=0.0)
+    vector_weight: float = Field(default=0.9, ge=0.0)
+    sparse_weight: float = Field(default=0.3, ge=0.0)
     fetch_k: int = Field(default=60, ge=1)
-    rerank_k: int = Field(default=24, ge=1)
+    rerank_k: int = Field(default=36, ge=1)
     rerank: bool = True
     context_reader: Literal["embedded", "edsnlp", "both"] = "embedded"
     code_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
