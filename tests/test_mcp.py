@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mcp import Client, StdioServerParameters
+from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
 
 from pmsi_chain.agent import coding_tools
@@ -29,7 +29,8 @@ async def test_the_official_client_drives_the_tools(state_dir: Path, tmp_path: P
     server = SERVER.model_copy(update={"env": dict(os.environ)})
     chain = real_chain(state_dir)
     tools = {tool.name: tool for tool in coding_tools(chain.engine, chain)}
-    async with Client(server, read_timeout_seconds=60) as client:
+    log = (tmp_path / "stderr").open("w+")
+    async with Client(stdio_client(server, errlog=log), read_timeout_seconds=60) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert list(listed) == list(tools)
         assert all(tool.description for tool in listed.values())
@@ -63,3 +64,8 @@ async def test_the_official_client_drives_the_tools(state_dir: Path, tmp_path: P
         assert unknown.is_error
         assert "get_code" in text_of(unknown)
         assert CANARY not in text_of(unknown)
+    log.seek(0)
+    with log:
+        logged = log.read()
+    assert CANARY not in logged
+    assert "Traceback" not in logged

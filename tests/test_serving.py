@@ -373,7 +373,7 @@ def test_not_ready_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     chain.engine.settings = settings
     with serving(create_app(settings, chain)) as client:
         refused = client.post("/coding/invoke", json={"input": REPORT})
-        assert refused.status_code == 422
+        assert refused.status_code == 503
         assert "1850" in refused.json()["detail"]
         ready = client.get("/ready")
     assert ready.status_code == 503

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import os
 import re
 import signal
@@ -11,13 +14,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
 
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.serving.commands import mcp_command, serve_command
-from pmsi_chain.serving.guard import RateLimit
+from pmsi_chain.serving.guard import Guard, RateLimit
+from pmsi_chain.settings import Settings
 from tests.serving_support import CANARY, REPORT
 
 COMMAND = [sys.executable, "-c", "from pmsi_chain.cli import main; main()", "serve", "--port", "0"]
@@ -92,3 +97,47 @@ def test_rate_limit_refills_with_time() -> None:
     now[0] = 30.0
     assert limit.wait_s("a") == 0.0
     assert limit.wait_s("a") > 0.0
+
+
+async def through_guard(received: list[Any], caplog: pytest.LogCaptureFixture, **settings: Any) -> tuple[Any, Any]:
+    """What the guard sends and logs when a client sends these messages and then nothing more."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if received:
+            return received.pop(0)
+        return await asyncio.sleep(3600, None)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("the application was reached")
+
+    caplog.set_level(logging.INFO, "pmsi_chain")
+    scope = {"type": "http", "method": "POST", "path": "/coding/invoke", "headers": [], "client": ("127.0.0.1", 1)}
+    await Guard(app, Settings(**settings))(scope, receive, send)
+    return sent, json.loads(caplog.messages[-1])
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pmsi_chain.serving.guard._BODY_TIMEOUT_S", 0.05)
+    started = {"type": "http.request", "body": CANARY.encode(), "more_body": True}
+    sent, logged = await through_guard([started], caplog)
+    assert sent[0]["status"] == logged["status"] == 408
+
+
+async def test_a_client_that_leaves_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    sent, logged = await through_guard([{"type": "http.disconnect"}], caplog)
+    assert sent == []
+    assert logged["status"] == 499
+
+
+async def test_an_endless_body_is_not_read_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    chunk = {"type": "http.request", "body": b"x" * 10_000, "more_body": True}
+    chunks = [dict(chunk) for _ in range(10)]
+    sent, logged = await through_guard(chunks, caplog, max_body_bytes=1_000)
+    assert sent[0]["status"] == logged["status"] == 413
+    assert len(chunks) == 8  # 16 times the limit was read, no more

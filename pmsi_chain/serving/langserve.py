@@ -113,9 +113,8 @@ def protocol_routes(exposed: Exposed, parts: Parts) -> APIRouter:
 
         async def chunks() -> AsyncIterator[bytes]:
             yield _sse("metadata", {"run_id": str(run_id)})
-            async with parts.slots:
-                async for chunk in runnable.astream(given, _config(body.config, run_id)):
-                    yield _sse("data", jsonable(chunk))
+            async for chunk in _apart(parts, runnable.astream(given, _config(body.config, run_id))):
+                yield _sse("data", jsonable(chunk))
 
         return _streamed(chunks, run_id)
 
@@ -128,9 +127,8 @@ def protocol_routes(exposed: Exposed, parts: Parts) -> APIRouter:
 
         async def events() -> AsyncIterator[bytes]:
             config = _config(body.config, run_id)
-            async with parts.slots:
-                async for event in runnable.astream_events(given, config, version="v2", **wanted):
-                    yield _sse("data", jsonable(event))
+            async for event in _apart(parts, runnable.astream_events(given, config, version="v2", **wanted)):
+                yield _sse("data", jsonable(event))
 
         return _streamed(events, run_id)
 
@@ -158,6 +156,27 @@ def _given(exposed: Exposed, loaded: Loaded, given: Any, kwargs: dict[str, Any])
 async def _run(exposed: Exposed, parts: Parts, loaded: Loaded, given: Any, config: RunnableConfig) -> Any:
     async with parts.slots:
         return jsonable(await asyncio.to_thread(exposed.runnable(loaded).invoke, given, config))
+
+
+async def _apart(parts: Parts, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """What a source gives, made ahead of a slow reader, who would hold a slot otherwise."""
+    made: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
+
+    async def make() -> None:
+        try:
+            async with parts.slots:
+                async for piece in source:
+                    made.put_nowait((True, piece))
+        finally:
+            made.put_nowait((False, None))
+
+    making = asyncio.create_task(make())
+    try:
+        while (piece := await made.get())[0]:
+            yield piece[1]
+        await making  # raises what the source raised
+    finally:
+        making.cancel()
 
 
 def _config(config: RunConfig, run_id: UUID) -> RunnableConfig:

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from pmsi_chain.chain import CodingChain
 from pmsi_chain.engine import RAGEngine
-from pmsi_chain.errors import PmsiChainError
+from pmsi_chain.errors import ConfigurationError, PmsiChainError
 from pmsi_chain.index import Progress
 from pmsi_chain.selection import Selector
 from pmsi_chain.serving.guard import log_unexpected
@@ -28,7 +28,8 @@ class Parts:
     """Loads what is not given, codes the bundled fictional report once so that nothing is left to load, then is ready.
 
     Attributes:
-        slots: as many codings and searches at once as there are cores; the others wait their turn.
+        slots: as many codings and searches at once as there are cores, or as the language model takes calls where
+            one decides; the others wait their turn.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class Parts:
         progress: Progress,
     ) -> None:
         self.settings = settings
-        self.slots = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+        asks_model = llm or (chain is not None and chain.selector is not None)
+        self.slots = asyncio.Semaphore(max(2, os.cpu_count() or 1, settings.llm_max_concurrency if asks_model else 0))
         self._chain = chain
         self._engine = engine
         self._llm = llm
@@ -62,10 +64,13 @@ class Parts:
         """The parts, waited for.
 
         Raises:
-            PmsiChainError: they could not be loaded.
+            ConfigurationError: they could not be loaded; whoever asks cannot mend it.
         """
         assert self._task is not None  # noqa: S101  # the application's lifespan started it
-        return await asyncio.shield(self._task)
+        try:
+            return await asyncio.shield(self._task)
+        except Exception:
+            raise ConfigurationError(self.state()[1]) from None
 
     def state(self) -> tuple[bool, str]:
         """Whether requests are answered now, and one French line that says so or why not."""
