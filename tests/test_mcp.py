@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
@@ -25,12 +27,21 @@ def text_of(result: CallToolResult) -> str:
     return content.text
 
 
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[TextIO]:
+    with path.open("w", encoding="utf-8") as file:
+        yield file
+
+
 async def test_the_official_client_drives_the_tools(state_dir: Path, tmp_path: Path) -> None:
     server = SERVER.model_copy(update={"env": dict(os.environ)})
     chain = real_chain(state_dir)
     tools = {tool.name: tool for tool in coding_tools(chain.engine, chain)}
-    log = (tmp_path / "stderr").open("w+")
-    async with Client(stdio_client(server, errlog=log), read_timeout_seconds=60) as client:
+    log = tmp_path / "stderr"
+    async with (
+        opened(log) as errlog,
+        Client(stdio_client(server, errlog=errlog), read_timeout_seconds=60) as client,
+    ):
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert list(listed) == list(tools)
         assert all(tool.description for tool in listed.values())
@@ -64,8 +75,6 @@ async def test_the_official_client_drives_the_tools(state_dir: Path, tmp_path: P
         assert unknown.is_error
         assert "get_code" in text_of(unknown)
         assert CANARY not in text_of(unknown)
-    log.seek(0)
-    with log:
-        logged = log.read()
+    logged = log.read_text(encoding="utf-8")
     assert CANARY not in logged
     assert "Traceback" not in logged

@@ -184,6 +184,21 @@ def test_an_error_in_the_middle_of_a_stream_is_an_event(client: httpx.Client) ->
     assert CANARY not in str(caught.value)
 
 
+async def test_a_reader_who_stops_reading_frees_the_place_and_logs_nothing(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with httpx.AsyncClient(base_url=client.base_url, timeout=60) as leaving:
+        for _ in range(6):  # more than there are places
+            async with leaving.stream("POST", "/coding/stream_events", json={"input": REPORT}) as answer:
+                async for line in answer.aiter_lines():
+                    assert line.startswith("event: data")
+                    break
+        answer = await leaving.post("/coding/invoke", json={"input": REPORT})
+    assert answer.status_code == 200
+    assert [r.getMessage() for r in caplog.records if r.name.startswith(("pmsi_chain", "asyncio", "uvicorn"))] == []
+
+
 def test_unknown_addresses_and_methods(client: httpx.Client) -> None:
     for answer, status in ((client.get(f"/{CANARY}"), 404), (client.get("/coding/invoke"), 405)):
         assert answer.status_code == status

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from pmsi_chain.errors import ConfigurationError
-from pmsi_chain.serving.commands import mcp_command, serve_command
+from pmsi_chain.serving.commands import WithoutWords, mcp_command, serve_command
 from pmsi_chain.serving.guard import Guard, RateLimit
 from pmsi_chain.settings import Settings
 from tests.serving_support import CANARY, REPORT
@@ -141,3 +141,20 @@ async def test_an_endless_body_is_not_read_to_its_end(caplog: pytest.LogCaptureF
     sent, logged = await through_guard(chunks, caplog, max_body_bytes=1_000)
     assert sent[0]["status"] == logged["status"] == 413
     assert len(chunks) == 8  # 16 times the limit was read, no more
+
+
+def test_what_other_libraries_log_loses_its_words() -> None:
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        record = logging.LogRecord("asyncio", logging.ERROR, f"/{CANARY}/x.py", 7, "%s", (CANARY,), sys.exc_info())
+    record.filename = "base_events.py"
+    told = WithoutWords().format(record)
+    assert json.loads(told) == {"logger": "asyncio", "level": "ERROR", "at": "base_events.py:7", "error": "ValueError"}
+    ours = logging.LogRecord("pmsi_chain.access", logging.INFO, "x.py", 7, '{"status": %s}', (200,), None)
+    assert WithoutWords().format(ours) == '{"status": 200}'
+
+
+def test_an_llm_that_is_not_configured_is_told_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="PMSI_LLM_BASE_URL"):
+        serve_command(port=0, llm=True)

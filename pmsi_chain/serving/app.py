@@ -61,7 +61,7 @@ def create_app(
         progress: called with one French line before anything that takes more than a second.
 
     Raises:
-        ConfigurationError: LangSmith tracing is on and not allowed.
+        ConfigurationError: LangSmith tracing is on and not allowed, or `llm` without an endpoint in the settings.
     """
     settings = settings or Settings()
     refuse_tracing(allowed=settings.allow_tracing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import sys
@@ -99,15 +100,30 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"{host}:{port} : {error.strerror} ; donner un autre --host ou --port") from None
 
 
+class WithoutWords(logging.Formatter):
+    """Our lines as they are; of what other libraries log, which may quote a report, only who, where and what kind."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        if record.name.startswith("pmsi_chain."):
+            return record.getMessage()
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        told = {
+            "logger": record.name,
+            "level": record.levelname,
+            "at": f"{record.filename}:{record.lineno}",
+            "error": kind,
+        }
+        return json.dumps(told)
+
+
 def _log_to_stderr() -> None:
-    """Our logs, as one JSON object per line, and the server's warnings, without its own log of addresses."""
+    """Our access log and everybody's warnings, one JSON object per line, without the server's log of addresses."""
     logging.getLogger("uvicorn.access").disabled = True
     handler = logging.StreamHandler(sys.stderr)
-    for name, level in (("pmsi_chain", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = False
+    handler.setFormatter(WithoutWords())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("pmsi_chain").setLevel(logging.INFO)
 
 
 def _tell(message: str) -> None:

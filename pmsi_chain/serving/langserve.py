@@ -167,14 +167,20 @@ async def _apart(parts: Parts, source: AsyncIterator[Any]) -> AsyncIterator[Any]
             async with parts.slots:
                 async for piece in source:
                     made.put_nowait((True, piece))
-        finally:
             made.put_nowait((False, None))
+        except Exception as error:  # handed over, so that it is never left for the event loop to log with its words
+            made.put_nowait((False, error))
 
     making = asyncio.create_task(make())
     try:
-        while (piece := await made.get())[0]:
-            yield piece[1]
-        await making  # raises what the source raised
+        while True:
+            more, piece = await made.get()
+            if more:
+                yield piece
+            elif piece is not None:
+                raise piece
+            else:
+                return
     finally:
         making.cancel()
 

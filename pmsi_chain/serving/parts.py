@@ -27,6 +27,9 @@ class Loaded:
 class Parts:
     """Loads what is not given, codes the bundled fictional report once so that nothing is left to load, then is ready.
 
+    Raises:
+        ConfigurationError: `llm` without an endpoint in the settings.
+
     Attributes:
         slots: as many codings and searches at once as there are cores, or as the language model takes calls where
             one decides; the others wait their turn.
@@ -42,11 +45,11 @@ class Parts:
         progress: Progress,
     ) -> None:
         self.settings = settings
-        asks_model = llm or (chain is not None and chain.selector is not None)
-        self.slots = asyncio.Semaphore(max(2, os.cpu_count() or 1, settings.llm_max_concurrency if asks_model else 0))
         self._chain = chain
         self._engine = engine
-        self._llm = llm
+        self._selector = chain.selector if chain is not None else _selector(settings) if llm else None
+        at_once = max(2, os.cpu_count() or 1, settings.llm_max_concurrency if self._selector else 0)
+        self.slots = asyncio.Semaphore(at_once)
         self._progress = progress
         self._task: asyncio.Task[Loaded] | None = None
 
@@ -85,7 +88,7 @@ class Parts:
         chain, engine = self._chain, self._engine
         if chain is None:
             engine = engine or RAGEngine.from_settings(self.settings, self._progress)
-            chain = CodingChain(engine, _selector(self.settings) if self._llm else None)
+            chain = CodingChain(engine, self._selector)
         engine = engine or chain.engine
         report = (files("pmsi_chain") / "knowledge" / "demo_report.txt").read_text(encoding="utf-8")
         if chain.selector is None:  # a language model is not asked about a report that nobody gave
