@@ -15,7 +15,7 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
 from pmsi_chain.encoders.dense import MODELS_DIR
-from pmsi_chain.encoders.features import FEATURES_VERSION, text_features, word_features
+from pmsi_chain.encoders.features import FEATURES_VERSION, spoken_words, text_features, word_features
 from pmsi_chain.encoders.lexical import LexicalWeights, stem_id
 from pmsi_chain.encoders.memory import ExpressionMemory
 from pmsi_chain.errors import ConfigurationError
@@ -67,6 +67,13 @@ def test_pairs_step_over_function_words_but_keep_single_letters() -> None:
     assert pairs == [crc32(b"p:infarctus myocarde") % 10_000]
     _, pairs = text_features("hépatite A", 10_000)
     assert pairs == [crc32(b"p:hepatite a") % 10_000]
+
+
+def test_signs_of_operating_lists_are_read_aloud() -> None:
+    assert spoken_words("exérèse +/- suture de 2doigts +plaque") == (
+        ["exerese", "avec", "ou", "sans", "suture", "de", "2", "doigts", "avec", "plaque"]
+    )
+    assert spoken_words("T4 B12 15% 1er 2,5cm") == ["t4", "b12", "15", "1", "er", "2,5", "cm"]
 
 
 def test_vectors_have_length_one_and_empty_texts_are_zero(encoder: EmbeddedEncoder) -> None:

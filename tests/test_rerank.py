@@ -138,7 +138,8 @@ def test_a_folder_without_a_model_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_blend_survives_json_and_ranks_as_its_probabilities() -> None:
     rng = np.random.default_rng(0)
-    blend = Blend(*(rng.normal(size=s) for s in (4, 4, (4, 3), 3, 3, 4)), slope=1.5, intercept=-0.5)
+    mean, std, hidden, bias, out, skip = (rng.normal(size=s) for s in (4, 4, (4, 3), 3, 3, 4))
+    blend = Blend(mean, std, hidden, bias, out, skip, slope=1.5, intercept=-0.5)
     blend = Blend.from_dict(json.loads(json.dumps(blend.as_dict())))
     columns = rng.normal(size=(9, 4)).astype(np.float32)
     scores = blend.scores(columns)

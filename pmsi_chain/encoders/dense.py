@@ -185,4 +185,5 @@ def _add_segments(sums: Floats, vectors: Floats, lengths: Sequence[int]) -> None
 
 def _unit(vectors: Floats) -> Floats:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-9)
+    units: Floats = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-9)
+    return units

@@ -53,8 +53,8 @@ class EvidenceModel:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            arrays = [np.array(values[name], dtype=np.float64) for name in ("mean", "std", "weights")]
-            return cls(tuple(values["columns"]), *arrays, intercept=float(values["intercept"]))
+            mean, std, weights = (np.array(values[name], dtype=np.float64) for name in ("mean", "std", "weights"))
+            return cls(tuple(values["columns"]), mean, std, weights, float(values["intercept"]))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"{path} cannot be read as the evidence model ({type(error).__name__}): give a file written by "

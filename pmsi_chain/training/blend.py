@@ -40,7 +40,14 @@ def blend_columns(
 
 
 def fit_blend(
-    columns: Floats, right: npt.NDArray[np.bool_], weights: Floats, seed: int, *, n_hidden: int = 16, steps: int = 400
+    columns: Floats,
+    right: npt.NDArray[np.bool_],
+    weights: Floats,
+    seed: int,
+    *,
+    n_hidden: int = 16,
+    steps: int = 400,
+    cosine_lift: float = 0.0,
 ) -> Blend:
     """Fit on the lists that hold a right candidate; calibrate on all lists.
 
@@ -48,6 +55,7 @@ def fit_blend(
         columns: (n_lists, length, n_columns).
         right: (n_lists, length).
         weights: (n_lists,) how much each list counts.
+        cosine_lift: added weight of the first column (the cosine with the code), before calibration.
     """
     import torch
 
@@ -77,6 +85,7 @@ def fit_blend(
         loss.backward()
         optimiser.step()
     with torch.no_grad():
+        skip[0] += cosine_lift * float(std[0])
         scores = torch.tanh(hidden(x)) @ out + x @ skip
     slopes, intercept = logistic_regression(
         scores.reshape(-1, 1).numpy().astype(np.float64),
@@ -84,14 +93,18 @@ def fit_blend(
         np.repeat(weights, right.shape[1]).astype(np.float64),
         ridge=0.0,
     )
-    as_array = lambda t: t.detach().numpy().astype(np.float64)  # noqa: E731
     return Blend(
         mean,
         std,
-        as_array(hidden.weight).T,
-        as_array(hidden.bias),
-        as_array(out),
-        as_array(skip),
+        _doubles(hidden.weight).T,
+        _doubles(hidden.bias),
+        _doubles(out),
+        _doubles(skip),
         float(slopes[0]),
         intercept,
     )
+
+
+def _doubles(tensor: Any) -> npt.NDArray[np.float64]:
+    values: npt.NDArray[np.float64] = tensor.detach().numpy().astype(np.float64)
+    return values

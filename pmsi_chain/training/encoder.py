@@ -47,7 +47,7 @@ class EncoderRecipe:
 
     n_buckets: int = 131_072
     dim: int = 256
-    epochs: int = 5
+    epochs: int = 3
     batch: int = 1024
     scale: float = 20.0
     lr_table: float = 4e-3
@@ -69,7 +69,7 @@ class Bags:
     """Texts of one batch as two levels of offsets: features of distinct words, then words and pairs of each text."""
 
     def __init__(self, texts: Sequence[Features], n_buckets: int, device: str, dropout: float = 0.0) -> None:
-        """Index the texts; with `dropout`, that share of the word features weighs 0 and the others make up for it."""
+        """Index the texts; with `dropout`, that share of the n-grams weighs 0 and the others make up for it."""
         import torch
 
         index: dict[str, int] = {}
@@ -93,8 +93,11 @@ class Bags:
         lists = (flat, offsets, rows, starts, pairs, pair_starts)
         tensors = [torch.tensor(values, dtype=torch.long, device=device) for values in lists]
         self.flat, self.offsets, self.rows, self.starts, self.pairs, self.pair_starts = tensors
-        kept = torch.rand(len(flat)) >= dropout if dropout else None
-        self.keep = None if kept is None else (kept.float() / (1 - dropout)).to(device)
+        self.keep = None
+        if dropout:
+            keep = (torch.rand(len(flat)) >= dropout).float() / (1 - dropout)
+            keep[tensors[1].cpu()] = 1.0  # the word itself always stays: it tells « A » from « B »
+            self.keep = keep.to(device)
 
 
 def sum_vectors(table: Any, bags: Bags) -> Any:
