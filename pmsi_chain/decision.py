@@ -25,6 +25,8 @@ from pmsi_chain.selection import Choice, Proposal, Selection
 from pmsi_chain.text import fold, fold_with_offsets
 
 _SYMPTOM = "R"
+#: Least probability of a DP, in [0, 1].
+DP_FLOOR = 0.5
 #: Natures of care that impose a Z code as DP when the stay is for them (ch. VI, T1, T2, T10, T11 …).
 _IMPOSING = frozenset({"repeated", "exception", "single", "palliative", "prophylactic", "donor", "comfort", "cosmetic"})
 _PURPOSE = re.compile(
@@ -77,7 +79,10 @@ def decide(
         if motive.dr == "condition":
             dr = _related(report, dp, motive, sure)
     else:
-        ranked = sorted((_as_dp(report, p) for p in sure if "dp" in p.positions), key=_order)
+        # A stay has a DP: the choice is open to less certain wordings too, which weigh less.
+        ranked = sorted(
+            (_as_dp(report, p) for p in able if "dp" in p.positions and p.probability >= DP_FLOOR), key=_order
+        )
         dp = _choice_dp(ranked[0]) if ranked else None
         if len(ranked) > 1 and ranked[0].score - ranked[1].score < _CLOSE:
             runner_up = _why_not(ranked[1], ranked[0])
