@@ -154,7 +154,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                 given = Stay.model_validate(given)
             except ValidationError as error:
                 problems = "; ".join(
-                    f"{'.'.join(map(str, e['loc'])) or 'stay'}: {e['msg']}" for e in error.errors(include_input=False)
+                    f"{_known_field(e['loc'])} : {e['msg']}" for e in error.errors(include_input=False)
                 )
                 raise InputError(
                     f"ce dictionnaire ne décrit pas un séjour ({problems}) ; donner text, et sex, age, dates"
@@ -331,6 +331,12 @@ def stated_sex(text: str) -> Sex | None:
     if female == male:
         return None
     return "F" if female else "M"
+
+
+def _known_field(location: tuple[int | str, ...]) -> str:
+    """The field an error is about; a key that is none of ours may be a word of a report and is not repeated."""
+    name = str(location[0]) if location else "stay"
+    return name if name in Stay.model_fields else "clé inconnue"
 
 
 def _edition_notes(edition: Cim10Edition, on: date | None) -> tuple[str, ...]:

@@ -248,9 +248,11 @@ def index_info() -> None:
         out.print(f"Aucun index dans {root}.", highlight=False, soft_wrap=True)
     for path in manifests:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        with (path.parent / "chunks.jsonl").open(encoding="utf-8") as file:
+            passages = sum(1 for _ in file)
         size = sum(f.stat().st_size for f in path.parent.rglob("*") if f.is_file()) / 1e6
         out.print(
-            f"{path.parent.name} : {manifest['n_chunks']} passages, encodeur {manifest['encoder']}, "
+            f"{path.parent.name} : {passages} passages, encodeur {manifest['encoder']}, "
             f"analyseur {manifest['analyser']}, {size:.0f} Mo",
             highlight=False,
             soft_wrap=True,

@@ -20,7 +20,7 @@ from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Posi
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
 from pmsi_chain.encoders.dense import PASSAGE_SEPARATOR
 from pmsi_chain.errors import InputError
-from pmsi_chain.index import Chunk, CodeIndex, Progress, open_or_build
+from pmsi_chain.index import Chunk, CodeIndex, Corpus, Progress, open_or_build
 from pmsi_chain.lexicon import Lexicon, load_lexicon
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, Cim10Entry, load_ccam, load_cim10
 from pmsi_chain.nomenclature.defaults import default_child
@@ -37,6 +37,8 @@ from pmsi_chain.text import fold
 Nomenclature = Literal["cim10", "ccam"]
 CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 EXTERNAL = "XX"
+#: Changes whenever `cim10_chunks` or `ccam_chunks` cut otherwise, so that older indexes are not taken for theirs.
+CHUNKING = "1"
 
 #: Words that announce an external cause (chapter XX), searched apart: its 25 000 rows would crowd the diseases.
 _EXTERNAL_CUE = re.compile(
@@ -105,6 +107,17 @@ def ccam_chunks(edition: CcamEdition) -> list[Chunk]:
                 )
             )
     return chunks
+
+
+def cim10_corpus(edition: Cim10Edition, group: Literal["main", "external"]) -> Corpus:
+    """What the index of an edition's diseases ("main") or external causes is made of."""
+    name = "cim10" if group == "main" else "cim10-xx"
+    return Corpus(name, edition.version, edition.fingerprint, CHUNKING, lambda: cim10_chunks(edition, group))
+
+
+def ccam_corpus(edition: CcamEdition) -> Corpus:
+    """What the index of an edition's acts is made of."""
+    return Corpus("ccam", edition.version, edition.fingerprint, CHUNKING, lambda: ccam_chunks(edition))
 
 
 class RAGEngine:
@@ -179,11 +192,10 @@ class RAGEngine:
         key = (f"{nomenclature}-{group}", edition.version)
         with self._lock:
             if rebuild or key not in self._indexes:
-                chunks = cim10_chunks(edition, group) if isinstance(edition, Cim10Edition) else ccam_chunks(edition)
+                corpus = cim10_corpus(edition, group) if isinstance(edition, Cim10Edition) else ccam_corpus(edition)
                 self._indexes[key] = open_or_build(
                     self.settings.state_dir,
-                    chunks,
-                    edition.sha256,
+                    corpus,
                     self.encoder,
                     self.sparse,
                     server=self._server(),

@@ -36,7 +36,7 @@ from pmsi_chain.errors import ConfigurationError, IndexMismatchError, ServiceErr
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant
 from pmsi_chain.text import ANALYSER_VERSION
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 DENSE, SPARSE = "dense", "sparse"
 _BATCH = 2048
 
@@ -106,13 +106,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index was made of; two indexes with equal manifests hold the same."""
+    """What an index was made of; two indexes with equal manifests hold the same.
+
+    Attributes:
+        edition_sha256: fingerprint of the edition, its notes and thesaurus included.
+        chunking: version of the way in which chunks are cut (`pmsi_chain.engine`).
+    """
 
     nomenclature: str
     edition: str
     edition_sha256: str
-    chunks_sha256: str
-    n_chunks: int
+    chunking: str
     encoder: str
     sparse_encoder: str
     dim: int
@@ -135,23 +139,32 @@ class Manifest:
         return f"pmsi-{self.nomenclature}-{self.edition}"
 
 
-def make_manifest(
-    chunks: Sequence[Chunk], edition_sha256: str, encoder: DenseCodeEncoder, sparse: SparseCodeEncoder
-) -> Manifest:
-    """The manifest of the index that these parts would make."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(json.dumps(asdict(chunk), sort_keys=True, ensure_ascii=False).encode())
-    return Manifest(
-        nomenclature=chunks[0].nomenclature,
-        edition=chunks[0].edition,
-        edition_sha256=edition_sha256,
-        chunks_sha256=digest.hexdigest(),
-        n_chunks=len(chunks),
-        encoder=encoder.encoder_id,
-        sparse_encoder=sparse.encoder_id,
-        dim=encoder.dim,
-    )
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What an index is to be made of; its chunks are cut only when it has to be made.
+
+    Attributes:
+        nomenclature: "cim10", "cim10-xx" or "ccam"; edition: its version.
+        fingerprint: of the edition; chunking: version of `cut`.
+    """
+
+    nomenclature: str
+    edition: str
+    fingerprint: str
+    chunking: str
+    cut: Callable[[], Sequence[Chunk]]
+
+    def manifest(self, encoder: DenseCodeEncoder, sparse: SparseCodeEncoder) -> Manifest:
+        """The manifest of the index that these parts make."""
+        return Manifest(
+            nomenclature=self.nomenclature,
+            edition=self.edition,
+            edition_sha256=self.fingerprint,
+            chunking=self.chunking,
+            encoder=encoder.encoder_id,
+            sparse_encoder=sparse.encoder_id,
+            dim=encoder.dim,
+        )
 
 
 class CodeIndex:
@@ -185,8 +198,7 @@ class CodeIndex:
 
 def open_or_build(
     state_dir: Path,
-    chunks: Sequence[Chunk],
-    edition_sha256: str,
+    corpus: Corpus,
     encoder: DenseCodeEncoder,
     sparse: SparseCodeEncoder,
     *,
@@ -194,7 +206,7 @@ def open_or_build(
     progress: Progress = lambda message: None,
     rebuild: bool = False,
 ) -> CodeIndex:
-    """Open the index of these chunks; make it first where it is not there.
+    """Open the index of this corpus; make it first where it is not there.
 
     Args:
         server: a client of a Qdrant server; None for the embedded engine. A collection that is already on the
@@ -205,16 +217,17 @@ def open_or_build(
         IndexMismatchError: the directory holds something else, or is broken.
         ConfigurationError: the state directory cannot be written.
     """
-    manifest = make_manifest(chunks, edition_sha256, encoder, sparse)
+    manifest = corpus.manifest(encoder, sparse)
     path = state_dir / "indexes" / manifest.name
     if rebuild and path.exists():
         trash = path.with_name(f".{path.name}-{os.getpid()}-old")
         path.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
     if not path.exists():
+        chunks = corpus.cut()
         progress(f"Index {manifest.nomenclature} {manifest.edition} : {len(chunks)} passages…")
         _build(path, manifest, chunks, encoder, sparse, embedded=server is None)
-    return _open(path, manifest, server, chunks, sparse)
+    return _open(path, manifest, server, sparse)
 
 
 def _build(
@@ -256,9 +269,7 @@ def _build(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _open(
-    path: Path, manifest: Manifest, server: QdrantClient | None, chunks: Sequence[Chunk], sparse: SparseCodeEncoder
-) -> CodeIndex:
+def _open(path: Path, manifest: Manifest, server: QdrantClient | None, sparse: SparseCodeEncoder) -> CodeIndex:
     mend = "lancer `pmsi-chain index build --rebuild`, ou donner un autre répertoire à PMSI_STATE_DIR"
     try:
         found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
@@ -273,13 +284,11 @@ def _open(
     except Exception as error:
         raise IndexMismatchError(f"index {path} : illisible ({type(error).__name__}) ; {mend}") from error
     index = CodeIndex(path, manifest, server, manifest.alias, bm25)
-    _fill_server(server, manifest, chunks, index, sparse)
+    _fill_server(server, manifest, index, sparse)
     return index
 
 
-def _fill_server(
-    server: QdrantClient, manifest: Manifest, chunks: Sequence[Chunk], index: CodeIndex, sparse: SparseCodeEncoder
-) -> None:
+def _fill_server(server: QdrantClient, manifest: Manifest, index: CodeIndex, sparse: SparseCodeEncoder) -> None:
     """Put the collection on the server unless it is there, then point the alias at it."""
     try:
         if not server.collection_exists(manifest.name):
@@ -290,8 +299,8 @@ def _fill_server(
             )
             for field in ("metadata.positions", "metadata.group", "metadata.code"):
                 server.create_payload_index(manifest.name, field, models.PayloadSchemaType.KEYWORD)
-        if server.count(manifest.name, exact=True).count != manifest.n_chunks:
-            for points in _batches(_points(chunks, index.vectors, sparse)):
+        if server.count(manifest.name, exact=True).count != len(index.chunks):
+            for points in _batches(_points(index.chunks, index.vectors, sparse)):
                 server.upsert(manifest.name, points, wait=True)
         aliases = {a.alias_name: a.collection_name for a in server.get_aliases().aliases}
         if aliases.get(manifest.alias) != manifest.name:

@@ -22,6 +22,8 @@ from pmsi_chain.reading import Mention, Report
 from pmsi_chain.text import fold, tokens
 
 _DEPTH = 12
+#: Enough of a label to hold its first content word.
+_HEAD_CHARS = 40
 #: Cosine under which a form is not taken for a condition at all.
 MIN_SCORE = 0.74
 #: What a further content word weighs against a lower cosine when forms overlap: « tumeur maligne secondaire du
@@ -105,7 +107,7 @@ class Linker:
     def from_index(cls, index: CodeIndex, edition: Cim10Edition, encoder: EmbeddedEncoder, lexicon: Lexicon) -> Self:
         """A linker over the wordings of an index."""
         heads = {_head(entry.expansion) for entry in lexicon.entries if not _NO_CONDITION.search(entry.note)}
-        heads |= {_head(chunk.text) for chunk in index.chunks}
+        heads |= {_head(chunk.text[:_HEAD_CHARS]) for chunk in index.chunks}
         return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, frozenset(heads - {""}))
 
     def link(self, report: Report) -> list[Link]:

@@ -170,7 +170,7 @@ def test_a_mapping_that_is_no_stay_is_refused_without_its_words(chain: CodingCha
     with pytest.raises(InputError) as caught:
         chain.invoke({"texte": "Canarix admis pour douleur"})
     assert "Canarix" not in str(caught.value)
-    assert "texte" in str(caught.value)
+    assert "clé inconnue" in str(caught.value)
 
 
 def test_a_date_before_every_edition_is_refused(chain: CodingChain) -> None:

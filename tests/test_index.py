@@ -6,12 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pmsi_chain import RAGEngine, Settings
-from pmsi_chain.engine import ccam_chunks
+from pmsi_chain.engine import ccam_chunks, ccam_corpus
 from pmsi_chain.errors import ConfigurationError, IndexMismatchError
 from pmsi_chain.index import CodeIndex, open_or_build
 
@@ -23,8 +24,8 @@ def engine(settings: Settings) -> RAGEngine:
 
 def build(engine: RAGEngine, directory: Path, rebuild: bool = False) -> CodeIndex:
     edition = engine.ccam()
-    chunks = ccam_chunks(edition)[:60]
-    return open_or_build(directory, chunks, edition.sha256, engine.encoder, engine.sparse, rebuild=rebuild)
+    corpus = replace(ccam_corpus(edition), cut=lambda: ccam_chunks(edition)[:60])
+    return open_or_build(directory, corpus, engine.encoder, engine.sparse, rebuild=rebuild)
 
 
 def test_an_index_is_made_once_and_opened_again(engine: RAGEngine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from qdrant_client import QdrantClient, models
 
 from pmsi_chain import RAGEngine, Settings
 from pmsi_chain.bm25 import FrenchBM25Retriever
-from pmsi_chain.engine import ccam_chunks
+from pmsi_chain.engine import ccam_chunks, ccam_corpus
 from pmsi_chain.errors import ConfigurationError, EditionError, InputError
 from pmsi_chain.index import DENSE, SPARSE, open_or_build
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant, edge_filter
@@ -155,9 +156,9 @@ def test_a_server_gets_the_collection_and_its_alias_and_answers_alike(
     engine: RAGEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     edition = engine.ccam()
-    chunks = ccam_chunks(edition)[:200]
+    corpus = replace(ccam_corpus(edition), cut=lambda: ccam_chunks(edition)[:200])
     server = QdrantClient(":memory:")
-    parts = (chunks, edition.sha256, engine.encoder, engine.sparse)
+    parts = (corpus, engine.encoder, engine.sparse)
     remote = open_or_build(tmp_path_factory.mktemp("remote"), *parts, server=server)
     local = open_or_build(tmp_path_factory.mktemp("local"), *parts)
     assert server.count(remote.manifest.name).count == 200
@@ -248,9 +249,9 @@ def test_candidates_hold_scores_ranks_and_sources(engine: RAGEngine) -> None:
 def test_position_filters_by_type_mco(engine: RAGEngine) -> None:
     edition = engine.cim10()
     for position in ("dp", "dr", "das"):
-        found = engine.search_icd10("antécédent d'infection", top_k=20, position=position)  # type: ignore[arg-type]
+        found = engine.search_icd10("antécédent d'infection", top_k=20, position=position)
         assert found
-        assert all(edition.is_allowed(c.code, position) for c in found)  # type: ignore[arg-type]
+        assert all(edition.is_allowed(c.code, position) for c in found)
 
 
 def test_external_causes_answer_when_the_words_announce_one(engine: RAGEngine) -> None:
