@@ -23,7 +23,7 @@ from pmsi_chain.reading import Report
 from pmsi_chain.reading.dictionary import TermDictionary
 from pmsi_chain.reading.tokens import tokens_of
 from pmsi_chain.rules import load_guide
-from pmsi_chain.text import fold, stem, tokens, words
+from pmsi_chain.text import fold, tokens, words
 
 #: Cosine from which a wording is taken for the act, and from which it is listed for review.
 ACT_SCORE, REVIEW_SCORE = 0.86, 0.76
@@ -35,6 +35,25 @@ _ACT_WORD = re.compile(
     r"(?:ectomie|tomie|stomie|plastie|scopie|graphie|gramme|rraphie|rrhaphie|centese|ponction|biopsie|dialyse|desis|"
     r"synthese|transfusion|cesarienne|accouchement|curetage|intubation|ventilation|cardioversion|embolisation)s?$"
 )
+#: Words of which one must be said for an act to be: a condition's name is no act.
+_DOING = re.compile(
+    r"\b(?:ablation|acte|amputation|angio\w+|anastomose|appareillage|arthro\w+|aspiration|biopsie|bloc|cath\w+|"
+    r"cerclage|cerebro\w+|cesarienne|chambre|changement|chimio\w+|choc|circoncision|colo\w*scopie|conisation|"
+    r"coro\w+|cure|curage|curetage|cysto\w+|debridement|derivation|detartrage|detersion|dialyse|dilatation|doppler|"
+    r"drain\w*|eeg|ecg|electro\w+|embolisation|endo\w+|enregistrement|evacuation|examen|excision|exerese|exploration|"
+    r"extraction|fermeture|fibro\w+|fixation|forage|gastro\w+|gastrostomie|gazometrie|greffe|hemodialyse|holter|"
+    r"hystero\w+|implant\w*|incision|infiltration|injection|instrumentation|intubation|irm|irradiation|laparo\w+|"
+    r"lavage|ligature|lithotripsie|liberation|mammographie|manometrie|mesure|mise|montee|myelogramme|nettoyage|"
+    r"osteosynthese|pacemaker|parage|pansement|perfusion|phaco\w*|phlebectomie|plastie|polysomno\w+|pontage|pose|"
+    r"ponction|prelevement|prothese|radio\w*|ramonage|rachianesthesie|reduction|reintervention|remplacement|reparation|"
+    r"reprise|resection|retablissement|retrait|scanner|scintigraphie|seance|section|sonde|stent\w*|stimul\w+|stripping|"
+    r"suture|tdm|test|thermo\w+|thrombectomie|thrombolyse|tomo\w+|transfusion|transplantation|trepanation|valve|"
+    r"ventilation|vertebroplastie|videocapsule|accouchement|\w*(?:ectomie|tomie|stomie|plastie|scopie|graphie|gramme|"
+    r"rraphie|centese|desis|echo\w*|lyse))s?\b"
+)
+_COVER = 0.6
+#: Words of an act on an earlier act, which must be said.
+_ANEW = frozenset(tokens("reprise changement ablation retrait explantation révision repose deuxième seconde"))
 _ACT_RULE = "CCAM-ACTE-02"
 
 
@@ -48,6 +67,11 @@ class _Named:
     context: frozenset[str]
     code: str
     score: float
+
+
+def _stands_alone(wording: str) -> bool:
+    """Whether one word names an act: a word for what is done, or an abbreviation in capitals."""
+    return bool(_ACT_WORD.search(fold(wording))) or (wording.isupper() and len(wording) > 2)
 
 
 def _is_done(section: str, context: frozenset[str]) -> bool:
@@ -64,10 +88,10 @@ class ActReader:
         self._codes = codes
         self._vectors = np.ascontiguousarray(vectors.T)
         self._wordings = wordings
-        self._heads: dict[str, set[str]] = {}
+        self._stems: dict[str, list[set[str]]] = {}
         for code in edition:
             entry = edition.entry(code)
-            self._heads[code] = {stem(word) for w in (entry.label, *entry.synonyms) for word in words(w)[:1]}
+            self._stems[code] = [set(tokens(wording)) for wording in (entry.label, *entry.synonyms)]
 
     @classmethod
     def from_index(cls, index: CodeIndex, edition: CcamEdition, encoder: EmbeddedEncoder) -> Self:
@@ -75,8 +99,8 @@ class ActReader:
         wordings: dict[tuple[str, ...], set[str]] = {}
         for chunk in index.chunks:
             key = tuple(tokens(chunk.text))
-            if len(key) == 1 and (len(words(chunk.text)) > 1 or not _ACT_WORD.search(fold(chunk.text))):
-                continue  # « AIR », « SE biliaire »: one word of the report does not say as much
+            if len(key) == 1 and (len(words(chunk.text)) > 1 or not _stands_alone(chunk.text)):
+                continue  # « SE biliaire »: one word of the report does not say as much
             wordings.setdefault(key, set()).add(chunk.code)
         single = {key: tuple(codes) for key, codes in wordings.items() if key and len(codes) == 1}
         return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, TermDictionary(single))
@@ -118,11 +142,18 @@ class ActReader:
             scores = self._encoder.encode([forms[key][0].term for key in keys]) @ self._vectors
             best = scores.argmax(axis=1)
             for row, key in enumerate(keys):
-                stems, code, score = key.split(), self._codes[int(best[row])], float(scores[row, best[row]])
-                if len(stems) < 2 or score < REVIEW_SCORE or stems[0].startswith("anesthesie"):
+                if not _DOING.search(fold(forms[key][0].term)):
                     continue
-                if stems[0] in self._heads[code] or _ACT_WORD.search(stems[0]):
-                    weight = score + 0.01 * min(len(stems), 6)
+                stems, code, score = key.split(), self._codes[int(best[row])], float(scores[row, best[row]])
+                known = self._wordings.codes.get(tuple(stems))
+                if known:
+                    code, score = known[0], 1.0
+                elif len(stems) < 2 or stems[0].startswith("anesthesie"):
+                    continue
+                elif not self._covers(code, set(stems)):
+                    score = min(score, (ACT_SCORE + REVIEW_SCORE) / 2)  # the act says more than the report
+                if score >= REVIEW_SCORE:
+                    weight = score + (0.01 * min(len(stems), 6) if score >= ACT_SCORE else 0.0)
                     found += [_Named(p.start, p.end, p.section, p.context, code, weight) for p in forms[key]]
         found.sort(key=lambda item: (-item.score, item.start))
         kept: list[_Named] = []
@@ -130,6 +161,14 @@ class ActReader:
             if not any(item.start < other.end and other.start < item.end for other in kept):
                 kept.append(item)
         return sorted(kept, key=lambda item: item.start)
+
+    def _covers(self, code: str, said: set[str]) -> bool:
+        """Whether the words said are most of one wording of the act."""
+        return any(
+            len(stems & said) >= _COVER * len(stems) and not (stems - said) & _ANEW
+            for stems in self._stems[code]
+            if stems
+        )
 
     def _worded(self, report: Report) -> list[_Named]:
         """Acts named by a wording of the edition, the longest first."""
@@ -143,7 +182,11 @@ class ActReader:
             for first, last, codes in self._wordings.matches(inside):
                 start, end = inside[first].start, inside[last].end
                 context = report.context_at(start, end)
-                if _is_done(section, context):
+                said = report.text[start:end]
+                short = first == last and not _ACT_WORD.search(fold(said))
+                if short and (not said.isupper() or report.text[low:high].isupper()):
+                    continue  # « AIR » is an act, « air » is not, and « EN AIR AMBIANT » does not tell
+                if _is_done(section, context) and (short or _DOING.search(fold(said))):
                     weight = 1.0 + 0.01 * (last - first + 1)
                     found.append(_Named(start, end, section, context, codes[0], weight))
         return found

@@ -25,6 +25,8 @@ from pmsi_chain.selection import Choice, Proposal, Selection
 from pmsi_chain.text import fold, fold_with_offsets
 
 _SYMPTOM = "R"
+_PRIMARY = re.compile(r"C(?:[0-6]|7[0-6]|8[1-9]|9)")
+_SECONDARY = re.compile(r"C7[7-9]")
 #: Least probability of a DP, in [0, 1].
 DP_FLOOR = 0.5
 #: Natures of care that impose a Z code as DP when the stay is for them (ch. VI, T1, T2, T10, T11 …).
@@ -48,6 +50,10 @@ _WEAK = frozenset({"examen", "complementaires", "biologie", "comorbidites", "ide
 _ADMITTED_FOR = re.compile(
     r"\b(?:admise?|hospitalisee?|adressee?|entree?|transferee?|venue?)\b.{0,60}\b(?:pour|devant)\b"
 )
+#: Sections whose presence makes a mention elsewhere say less.
+_TELLING = frozenset({"evolution", "conclusion", "operatoire", "antecedents", "examen"})
+#: A note that opens with its care: « Séance d'hémodialyse chez … ».
+_OPENING = re.compile(r"\W*(?:\w+ )?(?:seance|cure|cycle)\b")
 _IN_STAY = re.compile(r"\b(?:au cours (?:du sejour|de l'hospitalisation)|durant le sejour|pendant l'hospitalisation|"
                       r"complique?e? (?:de|par|d')|survenue? (?:de|d'))")  # fmt: skip
 
@@ -80,9 +86,9 @@ def decide(
             dr = _related(report, dp, motive, sure)
     else:
         # A stay has a DP: the choice is open to less certain wordings too, which weigh less.
-        ranked = sorted(
-            (_as_dp(report, p) for p in able if "dp" in p.positions and p.probability >= DP_FLOOR), key=_order
-        )
+        candidates = [p for p in able if "dp" in p.positions and p.probability >= DP_FLOOR]
+        has_primary = any(_PRIMARY.match(p.code) for p in candidates)
+        ranked = sorted((_as_dp(report, p, has_primary) for p in candidates), key=_order)
         dp = _choice_dp(ranked[0]) if ranked else None
         if len(ranked) > 1 and ranked[0].score - ranked[1].score < _CLOSE:
             runner_up = _why_not(ranked[1], ranked[0])
@@ -114,7 +120,8 @@ def _imposed(report: Report, edition: Cim10Edition) -> tuple[TreatmentMotive, Ch
             if sentence is None or report.context_at(a, b) & {"negated", "hypothesis", "history", "family"}:
                 continue
             around = fold(report.text[report.sentences[sentence].start : b])
-            if section.name != "motif" and "hospitali" not in around and "admis" not in around:
+            opens = sentence == 0 and _OPENING.match(around) is not None
+            if section.name != "motif" and not opens and "hospitali" not in around and "admis" not in around:
                 continue
             if not _PURPOSE.search(around):
                 continue
@@ -162,8 +169,12 @@ def _in_categories(code: str, categories: Sequence[str]) -> bool:
 _CLOSE = 1.5
 
 
-def _as_dp(report: Report, proposal: Proposal) -> _Scored:
-    """How much speaks for a proposal as DP, with the reasons in French."""
+def _as_dp(report: Report, proposal: Proposal, has_primary: bool) -> _Scored:
+    """How much speaks for a proposal as DP, with the reasons in French.
+
+    Args:
+        has_primary: a primary cancer is attested too, which goes before its metastases.
+    """
     score, reasons = 2.0 * proposal.probability, []
     sections = proposal.sections
     in_conclusion = [e for e in proposal.evidence if e.section == "conclusion"]
@@ -200,6 +211,12 @@ def _as_dp(report: Report, proposal: Proposal) -> _Scored:
         score -= 3.0
     if re.match(r"[BE]|I1|D[5-8]", code):
         score -= 0.5
+    if has_primary and _SECONDARY.match(code):
+        score -= 1.0
+    if re.match(r"F17|E66|E78|I10", code):
+        score -= 0.5
+    if _is_unstructured(report):  # what a note in one piece is about comes first
+        score += 1.5 * (1.0 - min(e.start for e in proposal.evidence) / len(report.text))
     score += 0.15 * min(5, len(code) - 3) if code[-1] not in "89" else 0.0
     return _Scored(proposal, score, tuple(reasons))
 
@@ -276,11 +293,18 @@ def _not_das(report: Report, proposal: Proposal) -> str | None:
         return "symptôme : à coder seulement s'il n'est pas expliqué par une maladie codée et a été pris en charge"
     if sections <= _WEAK:
         return "mentionné sans prise en charge documentée : un DAS doit avoir été diagnostiqué, traité ou surveillé"
-    if sections <= {"motif", "histoire"} and len(proposal.evidence) == 1:
+    if not _is_unstructured(report) and sections <= {"motif", "histoire"} and len(proposal.evidence) == 1:
         return "cité à l'admission seulement : à confirmer"
+    if _is_unstructured(report):
+        return None
     if not sections & {"conclusion", "antecedents", "operatoire"} and not _cared_for(report, proposal):
         return "mentionné sans prise en charge documentée : un DAS doit avoir été diagnostiqué, traité ou surveillé"
     return None
+
+
+def _is_unstructured(report: Report) -> bool:
+    """Whether the report has no section that tells care from a list: a note in one piece."""
+    return not any(section.name in _TELLING for section in report.sections)
 
 
 def _cared_for(report: Report, proposal: Proposal) -> bool:

@@ -272,7 +272,10 @@ class RAGEngine:
         depth = max(k, settings.rerank_k)
         reranker = self.reranker.model_copy(update={"top_n": depth})
         return CodeCompressionRetriever(
-            base_compressor=reranker, base_retriever=ensemble.model_copy(update={"k": depth}), k=k
+            base_compressor=reranker,
+            base_retriever=ensemble.model_copy(update={"k": depth}),
+            k=k,
+            expand=self.lexicon.expand,
         )
 
     def search_icd10(

@@ -41,6 +41,7 @@ _ACT = re.compile(
     r"^(?:anti(?!phospho|thromb)|beta-?bloqu|inhibiteur|diuretique|insulin|statine|cortico|heparin|immunosuppress|"
     r"bronchodilat|analges|opioide|morphin|benzodiaz)"
 )
+_RANKED = re.compile(r"\b(type|stade|grade|classe) ([0-9]|[ivx]+\b)")
 _COORDINATED = re.compile(r" (?:et|ou|ni) ")
 #: Forms too general to name a code by themselves, as stems.
 _GENERAL = frozenset(
@@ -168,6 +169,8 @@ class Linker:
             return False
         if head.startswith("antecedent") or (code[0] == "Z" and " " not in key):
             return False
+        if _contradicts(fold(term), fold(self._edition.entry(code).label)):
+            return False
         return all(word.search(term) for pattern, word in _REQUIRED if pattern.match(code))
 
     @staticmethod
@@ -210,6 +213,12 @@ _STATUS = frozenset(
     ["Z515"]
     + [f"Z{n}" for n in (*range(80, 100), 21, 22, 33, 34, 35, 37, 39, 55, 56, 57, 58, 59, 60, 63, 64, 65, 72, 73, 74)]
 )
+
+
+def _contradicts(term: str, label: str) -> bool:
+    """Whether both give a type, stage or grade, and not the same: « type 1 » is not « type 2 »."""
+    said, meant = dict(_RANKED.findall(term)), dict(_RANKED.findall(label))
+    return any(said[kind] != meant[kind] for kind in said.keys() & meant.keys())
 
 
 def _head(text: str) -> str:

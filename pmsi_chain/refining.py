@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pmsi_chain.nomenclature import Cim10Edition
+from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
 from pmsi_chain.selection import Proposal
 from pmsi_chain.text import STOP_WORDS, tokens, words
@@ -55,8 +56,8 @@ def _refined(report: Report, edition: Cim10Edition, proposal: Proposal) -> Propo
 
 
 def _family(edition: Cim10Edition, code: str) -> tuple[str, ...]:
-    """The code itself and the codable codes that ATIH or WHO split from the same four characters."""
-    root = code[:4]
+    """The code itself and the codable codes split from the same four characters; of the category for its vague code."""
+    root = code[:3] if code == default_child(edition, code[:3]) else code[:4]
     return tuple(c for c in (root, *edition.descendants(root)) if edition.get(c) and edition.is_allowed(c, "das"))
 
 

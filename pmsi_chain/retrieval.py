@@ -173,19 +173,24 @@ class CodeCompressionRetriever(ContextualCompressionRetriever):
 
     Attributes:
         k: documents returned at most, after reranking.
+        expand: applied to the query first, for the legs and the reranker alike, such as a lexicon's expansion.
     """
 
     k: int = Field(default=10, ge=1)
+    expand: Callable[[str], str] | None = Field(default=None, repr=False)
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:
         """Retrieve, rerank, cut; takes no keyword but `k`."""
         k = _only_k(self, kwargs)
-        return super().invoke(input, config)[: k or self.k]
+        return super().invoke(self._spelt_out(input), config)[: k or self.k]
+
+    def _spelt_out(self, query: str) -> str:
+        return self.expand(query) if self.expand else query
 
     async def ainvoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:
         """Like `invoke`."""
         k = _only_k(self, kwargs)
-        return (await super().ainvoke(input, config))[: k or self.k]
+        return (await super().ainvoke(self._spelt_out(input), config))[: k or self.k]
 
 
 def _only_k(retriever: object, given: dict[str, Any]) -> int | None:
