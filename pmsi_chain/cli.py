@@ -188,14 +188,24 @@ def search(
 
 @app.command()
 def rules(
-    code: str,
+    code: Annotated[str, typer.Argument(help="Un code, ou une question en français entre guillemets.")],
     position: Annotated[str, typer.Option(help="dp, dr ou das ; ccam pour un acte.")] = "das",
     as_json: JsonFlag = False,
 ) -> None:
-    """Montrer ce que le Guide demande d'un code."""
+    """Montrer ce que le Guide demande d'un code, ou chercher ses règles par une question."""
     from pmsi_chain.checking import criteria_for
-    from pmsi_chain.display import criteria_text, print_json
+    from pmsi_chain.display import criteria_text, print_json, rules_text
 
+    if " " in code.strip() and not any(char.isdigit() for char in code):
+        hits = _engine().search_guide(code)
+        if as_json:
+            answers = [
+                {"rule_id": r.id, "source": str(r.source), "statement": r.statement, "score": s} for r, s in hits
+            ]
+            print_json(out, json.dumps(answers, ensure_ascii=False, indent=2))
+        else:
+            out.print(rules_text(rule for rule, _ in hits))
+        return
     found = criteria_for(code, position)  # type: ignore[arg-type]  # checked inside
     if as_json:
         print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))

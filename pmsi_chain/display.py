@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pmsi_chain.codes import Cim10Code
 from pmsi_chain.domain import CodeCandidate, CodedAct, CodedDiagnosis, Coding, EligibilityCriteria, Evidence, Finding
+from pmsi_chain.rules import GuideRule
 
 _QUOTE_WIDTH = 160
 _SEVERITIES = {"blocking": "Bloquant", "review": "À vérifier", "info": "Information"}
@@ -134,6 +135,17 @@ def criteria_text(criteria: Iterable[EligibilityCriteria]) -> Group:
         text.append("\n")
         parts.append(text)
     return Group(*parts) if parts else Group(Text("Aucune règle du Guide ne vise ce code."))
+
+
+def rules_text(rules: Iterable[GuideRule]) -> Group:
+    """Rules of the Guide, each with where it is printed."""
+    parts = []
+    for rule in rules:
+        text = Text(rule.id, style="bold")
+        text.append(f"  {rule.source}\n", style="dim not bold")
+        text.append(f"{rule.statement}\n", style="not bold")
+        parts.append(text)
+    return Group(*parts)
 
 
 def print_json(console: Console, payload: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -31,6 +32,7 @@ from pmsi_chain.retrieval import (
     QdrantHybridRetriever,
     payload_filter,
 )
+from pmsi_chain.rules import GuideRule, load_guide
 from pmsi_chain.settings import Settings
 from pmsi_chain.text import fold
 
@@ -38,7 +40,8 @@ Nomenclature = Literal["cim10", "ccam"]
 CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 EXTERNAL = "XX"
 #: Changes whenever `cim10_chunks` or `ccam_chunks` cut otherwise, so that older indexes are not taken for theirs.
-CHUNKING = "1"
+CHUNKING = "2"
+GUIDE_EDITION = "2026"
 
 #: Words that announce an external cause (chapter XX), searched apart: its 25 000 rows would crowd the diseases.
 _EXTERNAL_CUE = re.compile(
@@ -49,7 +52,7 @@ _EXTERNAL_CUE = re.compile(
 
 
 def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> list[Chunk]:
-    """A chunk per codable code: its label, then its category's where that says more.
+    """A chunk per codable code: its label, then its category's where that says more; one per synonym of the hospital.
 
     A code that ATIH split lends its wording, as a further chunk, to the extension that says no more than it.
     """
@@ -70,14 +73,17 @@ def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> l
                 group=group,
                 keywords="" if rank else " ".join(entry.inclusion_notes),
                 is_label=rank == 0,
+                facts=cim10_facts(entry),
             )
         )
 
+    lent: dict[str, int] = {}
     for entry in edition.codable(None):
         if (entry.chapter == EXTERNAL) == (group == "external"):
-            add(entry, entry.label, 0)
+            for rank, wording in enumerate((entry.label, *entry.synonyms)):
+                add(entry, wording, rank)
+            lent[entry.code] = len(entry.synonyms)
     if group == "main":
-        lent: dict[str, int] = {}
         for code in edition:
             parent = edition.get(code)
             if parent is None or parent.type_mco != 3 or parent.deleted or parent.chapter == EXTERNAL:
@@ -104,9 +110,52 @@ def ccam_chunks(edition: CcamEdition) -> list[Chunk]:
                     edition=edition.version,
                     positions=("ccam",),
                     is_label=rank == 0,
+                    facts={"chapter": entry.chapter, "sex": entry.sex, "notes": list(entry.notes)},
                 )
             )
     return chunks
+
+
+def cim10_facts(entry: Cim10Entry) -> dict[str, Any]:
+    """What a chunk's payload says of its code beside the label; what the edition does not know is left out."""
+    youngest, oldest = entry.age_limits
+    facts = {
+        "chapter": entry.chapter,
+        "category": entry.category,
+        "block": entry.block,
+        "type_mco": entry.type_mco,
+        "mark": entry.mark,
+        "partners": list(entry.asterisk_partners or entry.dagger_partners),
+        "exclusions": list(entry.exclusion_notes),
+        "redirections": list(entry.redirections),
+        "cma_level": entry.cma_level,
+        "sex": entry.sex,
+        "min_age": youngest,
+        "max_age": oldest,
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "", [])}
+
+
+def guide_chunks() -> list[Chunk]:
+    """One chunk per rule of the Guide, so that a question in plain French finds the article."""
+    return [
+        Chunk(
+            chunk_id=f"guide/{rule.id}",
+            code=rule.id,
+            label=rule.citation,
+            text=rule.passage,
+            nomenclature="guide",
+            edition=GUIDE_EDITION,
+            positions=("guide",),
+        )
+        for rule in load_guide().rules
+    ]
+
+
+def guide_corpus() -> Corpus:
+    """What the index of the Guide's rules is made of; its fingerprint is that of their words."""
+    digest = hashlib.sha256("\n".join(f"{r.id} {r.passage}" for r in load_guide().rules).encode()).hexdigest()
+    return Corpus("guide", GUIDE_EDITION, digest, CHUNKING, guide_chunks)
 
 
 def cim10_corpus(edition: Cim10Edition, group: Literal["main", "external"]) -> Corpus:
@@ -138,6 +187,7 @@ class RAGEngine:
         self._progress = progress
         self._lock = RLock()
         self._indexes: dict[tuple[str, str], CodeIndex] = {}
+        self._guide: CodeEnsembleRetriever | None = None
         self._retrievers: dict[tuple[str, str, str | None], BaseRetriever] = {}
         self._search_cached = lru_cache(maxsize=4096)(self._search_uncached)
 
@@ -223,7 +273,14 @@ class RAGEngine:
         group: Literal["main", "external"] = "main",
     ) -> CodeEnsembleRetriever:
         """The weighted RRF ensemble of BM25 and Qdrant, before reranking."""
-        index = self.index(nomenclature, version, group)
+        settings = self.settings
+        return self._ensemble(
+            self.index(nomenclature, version, group), position, (settings.bm25_weight, settings.vector_weight)
+        )
+
+    def _ensemble(
+        self, index: CodeIndex, position: Position | None, weights: tuple[float, float]
+    ) -> CodeEnsembleRetriever:
         settings = self.settings
         documents = [chunk.as_document() for chunk in index.chunks]
         allowed = None
@@ -247,7 +304,7 @@ class RAGEngine:
         )
         return CodeEnsembleRetriever(
             retrievers=[lexical, vectors],
-            weights=[settings.bm25_weight, settings.vector_weight],
+            weights=list(weights),
             c=settings.rrf_k,
             k=settings.rerank_k if settings.rerank else settings.fetch_k,
         )
@@ -366,6 +423,23 @@ class RAGEngine:
         return tuple(candidate(document) for document in retriever.invoke(query, k=top_k))
 
     # -- rules and evidence --------------------------------------------------------------------------------------
+
+    def search_guide(self, question: str, top_k: int = 5) -> list[tuple[GuideRule, float]]:
+        """Rules of the Guide méthodologique that a question in plain French is about, best first.
+
+        Returns:
+            (rule, score) with the RRF score of the ensemble divided by its maximum, in [0, 1].
+        """
+        if not question.strip():
+            raise InputError("question vide : poser une question en français")
+        with self._lock:
+            if self._guide is None:
+                index = open_or_build(
+                    self.settings.state_dir, guide_corpus(), self.encoder, self.sparse, progress=self._progress
+                )
+                self._guide = self._ensemble(index, None, (0.5, 0.5))
+        found = self._guide.invoke(question, k=top_k)
+        return [(load_guide().rule(d.metadata["code"]), float(d.metadata["fused_score"])) for d in found]
 
     def retrieve_eligibility_criteria(self, code: str, code_type: CodeType) -> list[EligibilityCriteria]:
         """What the Guide asks of this code in this position, most specific rule first.

@@ -20,11 +20,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from langchain_core.documents import Document
@@ -77,6 +77,7 @@ class Chunk:
         positions: where the code may stand ("dp", "dr", "das"; "ccam" for an act).
         group: "main", or "external" for chapter XX of CIM-10, which is searched apart.
         is_label: whether `text` is the code's own wording rather than one of its synonyms or notes.
+        facts: what else the edition says of the code (hierarchy, notes, marks, limits), for the payload.
     """
 
     chunk_id: str
@@ -89,6 +90,7 @@ class Chunk:
     group: str = "main"
     keywords: str = ""
     is_label: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def as_document(self) -> Document:
         """The chunk as LangChain sees it; `metadata` is also the payload that filters read."""
@@ -100,6 +102,7 @@ class Chunk:
             "edition": self.edition,
             "positions": list(self.positions),
             "group": self.group,
+            **self.facts,
         }
         return Document(page_content=self.text, metadata=metadata)
 

@@ -202,3 +202,11 @@ def test_edit_distance_is_a_distance(a: str, b: str) -> None:
 def test_edit_distance_examples(a: str, b: str, distance: int) -> None:
     # C221 → C212: a swap of neighbours counts once
     assert edit_distance(a, b) == distance
+
+
+@pytest.mark.parametrize(
+    ("code", "limits"),
+    [("E6693", (None, None)), ("P220", (None, 0)), ("M080", (None, None)), ("H250", (18, None)), ("J22", (None, None))],
+)
+def test_age_limits_are_those_of_the_label(code: str, limits: tuple[int | None, int | None]) -> None:
+    assert load_cim10("2025").entry(code).age_limits == limits

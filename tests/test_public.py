@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,16 @@ def test_the_core_imports_no_langchain_no_qdrant_no_model(module: str) -> None:
 
 def test_the_command_line_starts_without_the_models() -> None:
     assert not imported_by("pmsi_chain.cli") & set(HEAVY)
+
+
+def test_the_readmes_python_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(pmsi_chain.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    names: dict[str, object] = {"report": (files("pmsi_chain") / "knowledge" / "demo_report.txt").read_text("utf-8")}
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102  # our own README
+    coding = names["coding"]
+    assert isinstance(coding, pmsi_chain.Coding)
+    assert coding.dp is not None
 
 
 def test_the_package_is_typed_and_carries_its_data() -> None:

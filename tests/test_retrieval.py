@@ -16,7 +16,7 @@ from qdrant_client import QdrantClient, models
 
 from pmsi_chain import RAGEngine, Settings
 from pmsi_chain.bm25 import FrenchBM25Retriever
-from pmsi_chain.engine import ccam_chunks, ccam_corpus
+from pmsi_chain.engine import ccam_chunks, ccam_corpus, cim10_chunks
 from pmsi_chain.errors import ConfigurationError, EditionError, InputError
 from pmsi_chain.index import DENSE, SPARSE, open_or_build
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant, edge_filter
@@ -310,3 +310,50 @@ def test_unknown_keywords_are_refused(engine: RAGEngine) -> None:
         with pytest.raises(TypeError, match="it takes k"):
             retriever.invoke("x", filter={})
     assert DENSE != SPARSE
+
+
+# -- the Guide, and what an edition adds to the chunks ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "rule"),
+    [
+        ("quand coder une anémie après une intervention ?", "GM2026-V-D62"),
+        ("diabète de type 2 traité par insuline", "GM2026-V-INSULINE"),
+        ("quel diagnostic principal pour une séance de chimiothérapie ?", "GM2026-V-Z-34"),
+        ("comment coder un accident vasculaire cérébral ?", "GM2026-V-AVC"),
+    ],
+)
+def test_a_question_in_french_finds_the_article(engine: RAGEngine, question: str, rule: str) -> None:
+    found = engine.search_guide(question, top_k=5)
+    assert any(hit.id.startswith(rule) for hit, _ in found), [hit.id for hit, _ in found]
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+
+
+def test_a_hospitals_synonyms_become_chunks_and_facts_stand_in_the_payload(engine: RAGEngine) -> None:
+    edition = engine.cim10()
+    entry = edition.entry("K353")
+    known = {c.code: c for c in cim10_chunks(edition, "main") if c.is_label}
+    assert known["K353"].as_document().metadata["category"] == "K35"
+    assert known["C61"].facts["sex"] == "M"
+    assert known["G01"].facts["mark"] == "*"
+    own = Edition(edition, {"K353": replace(entry, synonyms=("ventre de bois appendiculaire",))})
+    chunks = [c for c in cim10_chunks(own, "main") if c.code == "K353"]  # type: ignore[arg-type]
+    assert [c.text.split(" — ")[0] for c in chunks] == [entry.label, "ventre de bois appendiculaire"]
+    assert len({c.chunk_id for c in chunks}) == 2
+
+
+class Edition:
+    """An edition of which some entries are replaced."""
+
+    def __init__(self, edition: Any, entries: dict[str, Any]) -> None:
+        self._edition, self._entries = edition, entries
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._edition, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._edition)
+
+    def codable(self, position: Any = None) -> list[Any]:
+        return [self._entries.get(e.code, e) for e in self._edition.codable(position)]

@@ -80,6 +80,11 @@ class Cim10Entry:
         return hierarchy.sex_of(self.code)
 
     @property
+    def age_limits(self) -> tuple[int | None, int | None]:
+        """Least and greatest age in years that the label itself sets (« du nouveau-né », « de l'adulte »)."""
+        return hierarchy.age_limits_of(self.label)
+
+    @property
     def is_asterisk(self) -> bool:
         """Whether it is a manifestation (*): it needs its aetiology (†) coded before it."""
         return self.mark == "*"

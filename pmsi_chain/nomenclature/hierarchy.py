@@ -93,6 +93,21 @@ def chapter_of(code: str) -> str:
     return CHAPTERS[at][2] if at >= 0 and code[:3] <= CHAPTERS[at][1] else ""
 
 
+#: Words of a label that set an age in completed years, with its limits; « ou » beside another age sets none.
+_AGES: Final = (
+    (re.compile(r"nouveau-n[ée]|n[ée]onatal|foetus", re.I), (None, 0)),
+    (re.compile(r"\bnourrissons?\b", re.I), (None, 2)),
+    (re.compile(r"(?:de l'|chez l')enfant\b|infantiles?\b", re.I), (None, 17)),
+    (re.compile(r"(?:de l'|chez l')adulte\b|s[ée]niles?\b", re.I), (18, None)),
+)
+
+
+def age_limits_of(label: str) -> tuple[int | None, int | None]:
+    """Least and greatest age in completed years that a label sets; (None, None) when it sets none or several."""
+    found = [limits for pattern, limits in _AGES if pattern.search(label)]
+    return found[0] if len(found) == 1 else (None, None)
+
+
 def sex_of(code: str) -> Sex | None:
     """The only sex for which the classification provides the code, None for both."""
     for length in (5, 4, 3):
