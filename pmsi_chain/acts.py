@@ -97,13 +97,13 @@ class ActReader:
     def from_index(cls, index: CodeIndex, edition: CcamEdition, encoder: EmbeddedEncoder) -> Self:
         """A reader over the wordings of an index; a wording that several acts share names none by itself."""
         wordings: dict[tuple[str, ...], set[str]] = {}
-        for chunk in index.chunks:
-            key = tuple(tokens(chunk.text))
-            if len(key) == 1 and (len(words(chunk.text)) > 1 or not _stands_alone(chunk.text)):
+        for code, text in index.wordings:
+            key = tuple(tokens(text))
+            if len(key) == 1 and (len(words(text)) > 1 or not _stands_alone(text)):
                 continue  # « SE biliaire »: one word of the report does not say as much
-            wordings.setdefault(key, set()).add(chunk.code)
+            wordings.setdefault(key, set()).add(code)
         single = {key: tuple(codes) for key, codes in wordings.items() if key and len(codes) == 1}
-        return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, TermDictionary(single))
+        return cls(edition, encoder, [code for code, _ in index.wordings], index.vectors, TermDictionary(single))
 
     def read(self, report: Report, discharge: date | None = None) -> tuple[list[CodedAct], list[ReviewItem]]:
         """Acts done during the stay, and acts named too vaguely to be coded by themselves."""

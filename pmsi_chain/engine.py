@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -16,15 +15,14 @@ from langchain_core.retrievers import BaseRetriever
 
 from pmsi_chain.bm25 import FrenchBM25Retriever
 from pmsi_chain.checking import criteria_for
+from pmsi_chain.chunking import CODE_POSITIONS, ccam_corpus, cim10_corpus, guide_corpus
 from pmsi_chain.codes import Cim10Code
 from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Position
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
-from pmsi_chain.encoders.dense import PASSAGE_SEPARATOR
 from pmsi_chain.errors import InputError
-from pmsi_chain.index import Chunk, CodeIndex, Corpus, Progress, open_or_build
+from pmsi_chain.index import CodeIndex, Progress, open_or_build
 from pmsi_chain.lexicon import Lexicon, load_lexicon
-from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, Cim10Entry, load_ccam, load_cim10
-from pmsi_chain.nomenclature.defaults import default_child
+from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, load_ccam, load_cim10
 from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
 from pmsi_chain.retrieval import (
     CodeCompressionRetriever,
@@ -37,11 +35,6 @@ from pmsi_chain.settings import Settings
 from pmsi_chain.text import fold
 
 Nomenclature = Literal["cim10", "ccam"]
-CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
-EXTERNAL = "XX"
-#: Changes whenever `cim10_chunks` or `ccam_chunks` cut otherwise, so that older indexes are not taken for theirs.
-CHUNKING = "2"
-GUIDE_EDITION = "2026"
 
 #: Words that announce an external cause (chapter XX), searched apart: its 25 000 rows would crowd the diseases.
 _EXTERNAL_CUE = re.compile(
@@ -49,124 +42,6 @@ _EXTERNAL_CUE = re.compile(
     r"ecras\w+|glissade|heurt\w*|incendie|intoxication|lesion auto-?infligee|morsure|mordu\w*|noyade|pendaison|"
     r"pieton|pique par|piqure|suicid\w*|tentative de suicide|tombe\w*|trebuch\w+)\b"
 )
-
-
-def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> list[Chunk]:
-    """A chunk per codable code: its label, then its category's where that says more; one per synonym of the hospital.
-
-    A code that ATIH split lends its wording, as a further chunk, to the extension that says no more than it.
-    """
-    chunks: list[Chunk] = []
-
-    def add(entry: Cim10Entry, wording: str, rank: int) -> None:
-        parent = edition.get(entry.category)
-        category = parent.label if parent is not None and parent.code != entry.code else ""
-        chunks.append(
-            Chunk(
-                chunk_id=f"cim10-{edition.version}/{entry.code}/{rank}",
-                code=entry.code,
-                label=entry.label,
-                text=f"{wording}{PASSAGE_SEPARATOR}{category}" if category and category not in wording else wording,
-                nomenclature="cim10" if group == "main" else "cim10-xx",
-                edition=edition.version,
-                positions=tuple(p for p in CODE_POSITIONS if edition.is_allowed(entry.code, p)),
-                group=group,
-                keywords="" if rank else " ".join(entry.inclusion_notes),
-                is_label=rank == 0,
-                facts=cim10_facts(entry),
-            )
-        )
-
-    lent: dict[str, int] = {}
-    for entry in edition.codable(None):
-        if (entry.chapter == EXTERNAL) == (group == "external"):
-            for rank, wording in enumerate((entry.label, *entry.synonyms)):
-                add(entry, wording, rank)
-            lent[entry.code] = len(entry.synonyms)
-    if group == "main":
-        for code in edition:
-            parent = edition.get(code)
-            if parent is None or parent.type_mco != 3 or parent.deleted or parent.chapter == EXTERNAL:
-                continue
-            child = default_child(edition, code)
-            if child is not None and len(child) > 4:  # a WHO code « sans précision » says its parent's words itself
-                lent[child] = lent.get(child, 0) + 1
-                add(edition.entry(child), parent.label, lent[child])
-    return chunks
-
-
-def ccam_chunks(edition: CcamEdition) -> list[Chunk]:
-    """One chunk per wording of an act: its label, then each synonym."""
-    chunks = []
-    for entry in edition.codable():
-        for rank, wording in enumerate((entry.label, *entry.synonyms)):
-            chunks.append(
-                Chunk(
-                    chunk_id=f"ccam-{edition.version}/{entry.code}/{rank}",
-                    code=entry.code,
-                    label=entry.label,
-                    text=wording,
-                    nomenclature="ccam",
-                    edition=edition.version,
-                    positions=("ccam",),
-                    is_label=rank == 0,
-                    facts={"chapter": entry.chapter, "sex": entry.sex, "notes": list(entry.notes)},
-                )
-            )
-    return chunks
-
-
-def cim10_facts(entry: Cim10Entry) -> dict[str, Any]:
-    """What a chunk's payload says of its code beside the label; what the edition does not know is left out."""
-    youngest, oldest = entry.age_limits
-    facts = {
-        "chapter": entry.chapter,
-        "category": entry.category,
-        "block": entry.block,
-        "type_mco": entry.type_mco,
-        "mark": entry.mark,
-        "partners": list(entry.asterisk_partners or entry.dagger_partners),
-        "exclusions": list(entry.exclusion_notes),
-        "redirections": list(entry.redirections),
-        "cma_level": entry.cma_level,
-        "sex": entry.sex,
-        "min_age": youngest,
-        "max_age": oldest,
-    }
-    return {name: value for name, value in facts.items() if value not in (None, "", [])}
-
-
-def guide_chunks() -> list[Chunk]:
-    """One chunk per rule of the Guide, so that a question in plain French finds the article."""
-    return [
-        Chunk(
-            chunk_id=f"guide/{rule.id}",
-            code=rule.id,
-            label=rule.citation,
-            text=rule.passage,
-            nomenclature="guide",
-            edition=GUIDE_EDITION,
-            positions=("guide",),
-        )
-        for rule in load_guide().rules
-    ]
-
-
-def guide_corpus() -> Corpus:
-    """What the index of the Guide's rules is made of; its fingerprint is that of their words."""
-    digest = hashlib.sha256("\n".join(f"{r.id} {r.passage}" for r in load_guide().rules).encode()).hexdigest()
-    return Corpus("guide", GUIDE_EDITION, digest, CHUNKING, guide_chunks)
-
-
-def cim10_corpus(edition: Cim10Edition, group: Literal["main", "external"]) -> Corpus:
-    """What the index of an edition's diseases ("main") or external causes is made of."""
-    name = "cim10" if group == "main" else "cim10-xx"
-    return Corpus(name, edition.version, edition.fingerprint, CHUNKING, lambda: cim10_chunks(edition, group))
-
-
-def ccam_corpus(edition: CcamEdition) -> Corpus:
-    """What the index of an edition's acts is made of."""
-    return Corpus("ccam", edition.version, edition.fingerprint, CHUNKING, lambda: ccam_chunks(edition))
 
 
 class RAGEngine:

@@ -108,8 +108,8 @@ class Linker:
     def from_index(cls, index: CodeIndex, edition: Cim10Edition, encoder: EmbeddedEncoder, lexicon: Lexicon) -> Self:
         """A linker over the wordings of an index."""
         heads = {_head(entry.expansion) for entry in lexicon.entries if not _NO_CONDITION.search(entry.note)}
-        heads |= {_head(chunk.text[:_HEAD_CHARS]) for chunk in index.chunks}
-        return cls(edition, encoder, [c.code for c in index.chunks], index.vectors, frozenset(heads - {""}))
+        heads |= {_head(text[:_HEAD_CHARS]) for _, text in index.wordings}
+        return cls(edition, encoder, [code for code, _ in index.wordings], index.vectors, frozenset(heads - {""}))
 
     def link(self, report: Report) -> list[Link]:
         """Links in the order of the report; no two of them overlap, except the parts of a coordination."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pmsi_chain import RAGEngine, Settings
-from pmsi_chain.engine import ccam_chunks, ccam_corpus
+from pmsi_chain.chunking import ccam_chunks, ccam_corpus
 from pmsi_chain.errors import ConfigurationError, IndexMismatchError
 from pmsi_chain.index import CodeIndex, open_or_build
 

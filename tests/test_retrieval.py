@@ -16,7 +16,7 @@ from qdrant_client import QdrantClient, models
 
 from pmsi_chain import RAGEngine, Settings
 from pmsi_chain.bm25 import FrenchBM25Retriever
-from pmsi_chain.engine import ccam_chunks, ccam_corpus, cim10_chunks
+from pmsi_chain.chunking import ccam_chunks, ccam_corpus, cim10_chunks
 from pmsi_chain.errors import ConfigurationError, EditionError, InputError
 from pmsi_chain.index import DENSE, SPARSE, open_or_build
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant, edge_filter
