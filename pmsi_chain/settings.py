@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     rerank: bool = True
     context_reader: Literal["embedded", "edsnlp", "both"] = "embedded"
     code_threshold: float = Field(default=0.7, ge=0.0, le=1.0)
-    review_threshold: float = Field(default=0.25, ge=0.0, le=1.0)
+    review_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
     qdrant_url: str | None = None
     qdrant_api_key: SecretStr | None = None
     llm_base_url: str | None = None
