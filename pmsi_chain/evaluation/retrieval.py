@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 
 from pmsi_chain.engine import Nomenclature, RAGEngine
+from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.evaluation.data import Expression, find_one, read_expressions
 from pmsi_chain.evaluation.metrics import Estimate, first_hit, hit_at, mean_estimate, reciprocal_rank
 
@@ -60,9 +61,16 @@ def variants(engine: RAGEngine, nomenclature: Nomenclature, stock: bool) -> Iter
 
 
 def stock_bm25(engine: RAGEngine, nomenclature: Nomenclature) -> BaseRetriever:
-    """LangChain's own `BM25Retriever` with its default tokeniser, on the same chunks (needs `rank_bm25`)."""
-    import warnings
+    """LangChain's own `BM25Retriever` with its default tokeniser, on the same chunks.
 
+    Raises:
+        ConfigurationError: `rank_bm25` is not installed (extra `[bench]`).
+    """
+    import warnings
+    from importlib.util import find_spec
+
+    if find_spec("rank_bm25") is None:
+        raise ConfigurationError("--stock demande rank-bm25 : installer pmsi-chain[bench]")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # langchain-community announces its end at import
         from langchain_community.retrievers import BM25Retriever
