@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from datetime import date
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -15,6 +16,22 @@ from pmsi_chain.rules import GuideRule
 
 _QUOTE_WIDTH = 160
 _SEVERITIES = {"blocking": "Bloquant", "review": "À vérifier", "info": "Information"}
+
+
+#: Section names as a coder reads them; the others are their own.
+_SECTIONS = {
+    "antecedents": "antécédents",
+    "comorbidites": "pathologies associées",
+    "complementaires": "examens complémentaires",
+    "entete": "en-tête",
+    "evolution": "évolution",
+    "histoire": "histoire de la maladie",
+    "identite": "identité",
+    "mode_de_vie": "mode de vie",
+    "operatoire": "intervention",
+    "traitement_entree": "traitement à l'entrée",
+    "traitement_sortie": "traitement de sortie",
+}
 
 
 def one_line(quote: str, width: int = _QUOTE_WIDTH) -> str:
@@ -33,7 +50,9 @@ def _proof(evidence: Iterable[Evidence]) -> Text:
     for number, item in enumerate(list(evidence)[:2]):
         text.append("\n" if number else "")
         text.append(f"« {one_line(item.quote)} »", style="italic")
-        text.append(f"  [{item.section or 'texte'}, car. {item.start}–{item.end}]", style="dim")
+        text.append(
+            f"  [{_SECTIONS.get(item.section, item.section) or 'texte'}, car. {item.start}–{item.end}]", style="dim"
+        )
     return text
 
 
@@ -49,7 +68,7 @@ def _diagnosis_row(item: CodedDiagnosis) -> tuple[str, Text, Text, str]:
 def _act_row(item: CodedAct) -> tuple[str, Text, Text, str]:
     label = Text(item.label)
     stated = [f"activité {item.activity}" if item.activity else "", f"phase {item.phase}" if item.phase else "",
-              f"le {item.date}" if item.date else ""]  # fmt: skip
+              f"le {date.fromisoformat(item.date):%d/%m/%Y}" if item.date else ""]  # fmt: skip
     label.append("\n" + ", ".join(s for s in stated if s), style="dim")
     if item.missing:
         label.append("\nà compléter : " + ", ".join(item.missing), style="yellow")
