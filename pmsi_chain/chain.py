@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import cached_property
 from threading import RLock
 from typing import Any, Self
@@ -136,10 +135,9 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         """Code one stay, and the codes still there after each stage, for measuring where they are lost."""
         case = self._steps.invoke(self.stay(input))
         coding = self._coding(case)
-        linked = [link for link in case.links]
         stages = {
-            "parmi les candidats des mentions": frozenset(c for link in linked for c, _ in link.codes),
-            "premier candidat d'une mention": frozenset(link.code for link in linked),
+            "parmi les candidats des mentions": frozenset(c for link in case.links for c, _ in link.codes),
+            "premier candidat d'une mention": frozenset(link.code for link in case.links),
             "attesté": frozenset(p.code for p in case.proposals.present),
             "retenu": frozenset(d.code for d in coding.diagnoses),
         }
@@ -193,7 +191,8 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             stay = stay.model_copy(update={"sex": stated_sex(stay.text)})
         edition = self.engine.cim10(on=stay.discharge_date)
         ccam = self.engine.ccam(on=stay.discharge_date)
-        case = _Case(stay, edition, ccam, notes=_edition_notes(edition, stay.discharge_date))
+        caveat = edition.caveat(stay.discharge_date) if stay.discharge_date else ""
+        case = _Case(stay, edition, ccam, notes=(caveat,) if caveat else ())
         tools = self._tools(edition, ccam)
         start = time.perf_counter()
         year = stay.discharge_date.year if stay.discharge_date else None
@@ -337,13 +336,3 @@ def _known_field(location: tuple[int | str, ...]) -> str:
     """The field an error is about; a key that is none of ours may be a word of a report and is not repeated."""
     name = str(location[0]) if location else "stay"
     return name if name in Stay.model_fields else "clé inconnue"
-
-
-def _edition_notes(edition: Cim10Edition, on: date | None) -> tuple[str, ...]:
-    """Said when a stay is coded with an edition older than its year."""
-    if on is not None and edition.version.isdigit() and int(edition.version) < on.year:
-        return (
-            f"Séjour de {on.year} codé avec la CIM-10 {edition.version}, la plus récente installée : "
-            "installer l'édition de l'année avec `pmsi-chain nomenclature install`.",
-        )
-    return ()

@@ -308,15 +308,9 @@ def _is_unstructured(report: Report) -> bool:
 
 
 def _cared_for(report: Report, proposal: Proposal) -> bool:
-    """Whether a sentence that names it, or the next one, says that something was done."""
-    for evidence in proposal.evidence:
-        index = report.sentence_at(evidence.start)
-        if index is None:
-            continue
-        for sentence in report.sentences[index : index + 1]:
-            if _CARE.search(fold(report.text[sentence.start : sentence.end])):
-                return True
-    return False
+    """Whether a sentence that names it says that something was done."""
+    sentences = {i for e in proposal.evidence if (i := report.sentence_at(e.start)) is not None}
+    return any(_CARE.search(fold(report.text[s.start : s.end])) for s in map(report.sentences.__getitem__, sentences))
 
 
 def _why_das(report: Report, proposal: Proposal) -> str:

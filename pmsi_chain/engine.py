@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from threading import RLock
 from typing import Any, Literal, Self
 
+import numpy as np
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
@@ -157,14 +158,11 @@ class RAGEngine:
         self, index: CodeIndex, position: Position | None, weights: tuple[float, float]
     ) -> CodeEnsembleRetriever:
         settings = self.settings
-        documents = [chunk.as_document() for chunk in index.chunks]
         allowed = None
         if position is not None:
-            import numpy as np
-
             allowed = np.array([position in chunk.positions for chunk in index.chunks])
         lexical = FrenchBM25Retriever(
-            index=index.bm25, documents=documents, k=settings.fetch_k, allowed=allowed, expand=self.lexicon.expand
+            index=index.bm25, documents=index.documents, k=settings.fetch_k, allowed=allowed, expand=self.lexicon.expand
         )
         vectors = QdrantHybridRetriever.from_index(
             index,
@@ -347,9 +345,9 @@ def candidate(document: Document) -> CodeCandidate:
     metadata = document.metadata
     reranked = metadata.get("relevance_score")
     score = metadata["fused_score"] if reranked is None else reranked
-    stages = {"bm25": "bm25", "vector": "vector", "fused": "fused"}
-    ranks = {name: int(metadata[f"{key}_rank"]) for name, key in stages.items() if f"{key}_rank" in metadata}
-    scores = {name: float(metadata[f"{key}_score"]) for name, key in stages.items() if f"{key}_score" in metadata}
+    stages = ("bm25", "vector", "fused")
+    ranks = {stage: int(metadata[f"{stage}_rank"]) for stage in stages if f"{stage}_rank" in metadata}
+    scores = {stage: float(metadata[f"{stage}_score"]) for stage in stages if f"{stage}_score" in metadata}
     if reranked is not None:
         scores["reranked"] = float(reranked)
         ranks["reranked"] = int(metadata["relevance_rank"])

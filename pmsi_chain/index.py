@@ -194,6 +194,11 @@ class CodeIndex:
             return tuple(Chunk(**{**row, "positions": tuple(row["positions"])}) for row in map(json.loads, file))
 
     @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """The chunks as LangChain sees them, made once for all the retrievers over this index."""
+        return tuple(chunk.as_document() for chunk in self.chunks)
+
+    @cached_property
     def wordings(self) -> tuple[tuple[str, str], ...]:
         """(code, text) of every chunk, in the order of the rows of `vectors`."""
         return tuple(map(tuple, json.loads((self.path / "wordings.json").read_text(encoding="utf-8"))))

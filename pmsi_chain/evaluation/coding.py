@@ -103,8 +103,7 @@ def bench_coding(
         exact.append(counts(proposed, report.codes))
         category.append(counts(frozenset(c[:3] for c in proposed), frozenset(c[:3] for c in report.codes)))
         dp_hits.append(float(coding.dp is not None and coding.dp.code in report.dp))
-        wanted: dict[Position, tuple[str, ...]] = {"dp": report.dp, "dr": report.dr, "das": report.das}
-        for position, gold in wanted.items():
+        for position, gold in report.positions.items():
             here = frozenset(d.code for d in coding.diagnoses if d.position == position)
             positions[position].append(counts(here, frozenset(gold)))
         for stage, codes in {**seen, "à sa place": right_places(coding, report)}.items():
@@ -132,8 +131,7 @@ def bench_coding(
 
 def right_places(coding: Coding, report: GoldReport) -> frozenset[str]:
     """Codes that stand in the position that the gold coding gives them."""
-    gold: dict[Position, tuple[str, ...]] = {"dp": report.dp, "dr": report.dr, "das": report.das}
-    return frozenset(d.code for d in coding.diagnoses if d.code in gold[d.position])
+    return frozenset(d.code for d in coding.diagnoses if d.code in report.positions[d.position])
 
 
 def write_page(directory: Path, report: GoldReport, coding: Coding) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pmsi_chain.domain import Position
 from pmsi_chain.errors import SourceFileError
 
 
@@ -38,6 +39,11 @@ class GoldReport:
     dp: tuple[str, ...]
     dr: tuple[str, ...]
     das: tuple[str, ...]
+
+    @property
+    def positions(self) -> dict[Position, tuple[str, ...]]:
+        """Gold codes of each position."""
+        return {"dp": self.dp, "dr": self.dr, "das": self.das}
 
     @property
     def codes(self) -> frozenset[str]:

@@ -74,8 +74,7 @@ def stock_bm25(engine: RAGEngine, nomenclature: Nomenclature) -> BaseRetriever:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # langchain-community announces its end at import
         from langchain_community.retrievers import BM25Retriever
-    documents = [chunk.as_document() for chunk in engine.index(nomenclature).chunks]
-    retriever: BaseRetriever = BM25Retriever.from_documents(documents, k=50)
+    retriever: BaseRetriever = BM25Retriever.from_documents(engine.index(nomenclature).documents, k=50)
     return retriever
 
 
