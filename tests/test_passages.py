@@ -55,6 +55,103 @@ PASSAGES: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = [
     ("Conclusion : surveillance du poumon, du cœur et de la vision.", (), ("Z943", "Z010", "J984"), "organs"),
     ("Conclusion : allergie à la pénicilline connue. Angine traitée.", ("Z880", "J0"), (), "V, chapitre XXI"),
     ("Conclusion : hépatite B chronique.", ("B18",), ("B16", "B17"), "one-letter words"),
+    # written before they were run
+    (
+        "Motif : intoxication volontaire par bromazépam. Conclusion : tentative de suicide par benzodiazépines.",
+        ("T424", "X61"), (), "V, Effets nocifs",
+    ),
+    (
+        "Conclusion : alcoolo-dépendance avec consommation actuelle, sevrage débuté.",
+        ("F1024",), ("F1020",), "the subdivision said",
+    ),
+    (
+        "Conclusion : dépendance à l'alcool, abstinent depuis deux ans, suivi addictologique.",
+        ("F1020",), ("F1024",), "the subdivision said",
+    ),
+    (
+        "Conclusion : HTA et insuffisance cardiaque congestive d'origine hypertensive.",
+        ("I110",), ("I10",), "I11.0 replaces I10",
+    ),
+    (
+        "Conclusion : BPCO avec pneumopathie du lobe supérieur droit traitée par amoxicilline.",
+        ("J440", "J18"), ("J449",), "J44.0",
+    ),
+    (
+        "Conclusion : maladie d'Alzheimer à début tardif avec démence, prise en charge.",
+        ("G301", "F001"), (), "† and *",
+    ),
+    (
+        "Conclusion : cirrhose alcoolique avec varices œsophagiennes non hémorragiques, sous carvédilol.",
+        ("K703", "I982"), ("I859",), "† and *",
+    ),
+    (
+        "Conclusion : diabète de type 2 compliqué d'une néphropathie diabétique, traité par metformine.",
+        ("E1128", "N083"), ("E1198",), "† and *",
+    ),
+    (
+        "Conclusion : ancien infarctus du myocarde (2014), insuffisance coronarienne traitée.",
+        ("I25",), ("I21",), "history: I25.2",
+    ),
+    (
+        "Motif : bilan d'extension d'un cancer du rein découvert ce mois. Conclusion : cancer du rein sans métastase.",
+        ("C64",), ("C7", "Z85"), "VI, D: first staging",
+    ),
+    (
+        "Conclusion : cancer de la prostate traité en 2015, en rémission complète. Pneumopathie traitée.",
+        ("Z854", "J18"), ("C61",), "cancer status",
+    ),
+    (
+        "Conclusion : cancer de la prostate évolutif sous hormonothérapie, métastases osseuses.",
+        ("C61", "C795"), ("Z854",), "cancer status",
+    ),
+    (
+        "Conclusion : leucémie aiguë myéloïde en rémission complète après induction, consolidation faite.",
+        ("C920",), ("Z856",), "remission under treatment is the disease",
+    ),
+    (
+        "Évolution : ni nausée, ni vomissement, ni saignement. Conclusion : hernie ombilicale opérée.",
+        ("K42",), ("R11", "R58"), "« ni »",
+    ),
+    (
+        "Conclusion : syncope d'origine indéterminée. Pas de trouble conductif. Pas d'épilepsie.",
+        ("R55",), ("I44", "I45", "G40"), "negation in a list",
+    ),
+    (
+        "Mère : schizophrénie. Conclusion : épisode dépressif sévère sans symptôme psychotique.",
+        ("F322",), ("F20", "F323"), "family, precision",
+    ),
+    (
+        "Conclusion : ulcère gastrique hémorragique, anémie aiguë post-hémorragique transfusée.",
+        ("K25", "D62"), ("K922",), "D62",
+    ),
+    (
+        "Conclusion : fibrillation auriculaire persistante, cardioversion faite. Pas d'AVC, pas d'AIT.",
+        ("I481",), ("I6", "G45"), "precision, negation",
+    ),
+    (
+        "Conclusion : insuffisance respiratoire aiguë hypercapnique sur BPCO, VNI.",
+        ("J9601", "J44"), ("J969",), "precision",
+    ),
+    (
+        "Motif : suspicion de méningite. Conclusion : méningite éliminée, grippe A confirmée.",
+        ("J10",), ("G0", "A87"), "ruled out",
+    ),
+    (
+        "Conclusion : tabagisme actif sevré pendant le séjour avec substituts. Bronchite aiguë traitée.",
+        ("J20", "F17"), (), "tobacco",
+    ),
+    (
+        "Conclusion : obésité (IMC 42 kg/m2), prise en charge diététique.",
+        ("E66",), ("E6694", "E6699"), "the value gives the extension",
+    ),
+    (
+        "Compte rendu : « risque de phlébite » évalué, prophylaxie. Conclusion : entorse de la cheville traitée.",
+        ("S934",), ("I80",), "a risk",
+    ),
+    (
+        "Conclusion : choc septique à point de départ urinaire, pyélonéphrite à E. coli, noradrénaline.",
+        ("R572", "N10", "A41"), (), "V, Sepsis",
+    ),
 ]  # fmt: skip
 
 #: Known misses, counted against the share that must be right.
