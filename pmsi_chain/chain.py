@@ -1,9 +1,10 @@
 """`CodingChain`: a stay goes in, a justified coding comes out; a LangChain `Runnable`.
 
-    read → link → propose → decide → verify      (each a named step of one LCEL sequence, so that streaming shows it)
+    read → link → propose → decide → (advise) → verify      (each a named step of one LCEL sequence)
 
-By default nothing but rules decides. With an LLM it chooses among the same proposals; what it answers passes the same
-gate, and where it fails the rules' decision stands.
+By default nothing but rules decides. With an LLM there is the step `advise`: it chooses among the same proposals; what
+it answers passes the same gate, and where it fails the rules' decision stands. `stream` gives a partial `Coding` after
+each step, whose `trace.stage` says how far it has come; the last one is what `invoke` gives.
 """
 
 from __future__ import annotations
@@ -12,54 +13,35 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
 from typing import Any, Self
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from pydantic import ValidationError
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSequence
 
 from pmsi_chain.acts import ActReader
+from pmsi_chain.audit import AuditLog
+from pmsi_chain.case import Case
 from pmsi_chain.decision import decide
-from pmsi_chain.domain import CodedAct, Coding, Finding, Position, ReviewItem, Sex, Stay, Trace
+from pmsi_chain.domain import Coding, Finding, Position, Sex, Stage, Stay, Trace
 from pmsi_chain.engine import RAGEngine
-from pmsi_chain.errors import InputError, ReportError
 from pmsi_chain.index import Progress
-from pmsi_chain.linking import Link, Linker
+from pmsi_chain.intake import stay_from
+from pmsi_chain.linking import Linker
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition
-from pmsi_chain.proposals import Proposals, build_proposals
-from pmsi_chain.reading import Reader, Report
+from pmsi_chain.proposals import build_proposals
+from pmsi_chain.reading import Reader
 from pmsi_chain.reading_edsnlp import EdsQualifiers, requalified
 from pmsi_chain.rules import check, eligibility, load_guide
-from pmsi_chain.selection import Selection, SelectionRequest, Selector
+from pmsi_chain.selection import SelectionRequest, Selector
 from pmsi_chain.settings import Settings
 from pmsi_chain.text import ANALYSER_VERSION, fold
 from pmsi_chain.verification import verified, verified_acts
 
 _RULES_PER_CODE = 3
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A stay on its way through the chain; every step adds what it found."""
-
-    stay: Stay
-    edition: Cim10Edition
-    ccam: CcamEdition
-    report: Report | None = None
-    links: tuple[Link, ...] = ()
-    proposals: Proposals = field(default_factory=lambda: Proposals(()))
-    acts: tuple[CodedAct, ...] = ()
-    act_review: tuple[ReviewItem, ...] = ()
-    selection: Selection = field(default_factory=Selection)
-    timings_s: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def then(self, stage: str, start: float, **found: Any) -> _Case:
-        """The case with what a stage found and how long it took."""
-        timings = {**self.timings_s, stage: round(time.perf_counter() - start, 4)}
-        return replace(self, timings_s=timings, **found)
+#: Steps after which `stream` shows a partial result, and what to call it.
+_SHOWN_AFTER: dict[str, Stage] = {"read": "mentions", "propose": "candidates", "decide": "decisions"}
 
 
 @dataclass(frozen=True)
@@ -74,17 +56,20 @@ class _Tools:
 class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
     """Codes stays; safe to share between threads.
 
-    Input is a `Stay`, a mapping of its fields, or the report's text alone; output is a `Coding`.
+    Input is a `Stay`, a mapping of its fields, or the report's text alone; output is a `Coding`. Where the settings
+    name an audit log, every coding is written there before it is given; `config["metadata"]["caller"]` says who asks.
 
     Raises (from `invoke` and its kin):
         ReportError: an empty report, or one longer than `Settings.max_report_chars`.
         EditionError: no edition in force on the discharge date.
         InputError: a mapping that is no stay.
+        ConfigurationError, ServiceError: the audit log cannot be written.
     """
 
     def __init__(self, engine: RAGEngine, selector: Selector | None = None) -> None:
         self.engine = engine
         self.selector = selector
+        self.audit = AuditLog.from_settings(engine.settings)
         self._lock = RLock()
         self._tools_of: dict[tuple[str, str], _Tools] = {}
 
@@ -110,30 +95,50 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
 
     def invoke(self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any) -> Coding:
         """Code one stay."""
-        return self._sequence.invoke(self.stay(input), config)
+        return self.sequence().invoke(self.stay(input), config)
 
     async def ainvoke(
         self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> Coding:
         """Code one stay off the event loop."""
-        return await self._sequence.ainvoke(self.stay(input), config)
+        return await self.sequence().ainvoke(self.stay(input), config)
 
     def stream(
         self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Coding]:
-        """Code one stay; the coding comes as one piece, `astream_events` shows the steps on the way."""
-        yield from self._sequence.stream(self.stay(input), config)
+        """Code one stay, showing how far it has come.
+
+        Yields:
+            Partial codings with `trace.stage` "reading", "mentions", "candidates" (with the acts) and "decisions" (DP,
+            DR and DAS by the rules, legal and proven, before a language model is asked and before the checks), then
+            the coding, "final". Each says anew all that is known.
+        """
+        yield from self._transform_stream_with_config(iter([self.stay(input)]), self._stages, config)
 
     async def astream(
         self, input: Stay | str | dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Coding]:
-        """Like `stream`."""
-        async for coding in self._sequence.astream(self.stay(input), config):
+        """Like `stream`, off the event loop."""
+
+        async def given() -> AsyncIterator[Stay]:
+            yield self.stay(input)
+
+        async for coding in self._atransform_stream_with_config(given(), self._astages, config):
             yield coding
 
+    def sequence(self) -> RunnableSequence[Stay, Coding]:
+        """The steps as one LCEL sequence."""
+        verify = RunnableLambda(self._verify, name="verify")
+        return RunnableSequence(*self._steps(), verify, name=self.get_name())
+
     def invoke_with_stages(self, input: Stay | str | dict[str, Any]) -> tuple[Coding, dict[str, frozenset[str]]]:
-        """Code one stay, and the codes still there after each stage, for measuring where they are lost."""
-        case = self._steps.invoke(self.stay(input))
+        """Code one stay, and the codes still there after each stage, for measuring where they are lost.
+
+        It is for benches: the audit log holds nothing of it.
+        """
+        case: Any = self.stay(input)
+        for step in self._steps():
+            case = step.invoke(case)
         coding = self._coding(case)
         stages = {
             "parmi les candidats des mentions": frozenset(c for link in case.links for c, _ in link.codes),
@@ -145,54 +150,56 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
 
     def stay(self, given: Stay | str | dict[str, Any]) -> Stay:
         """The input as a stay that may be coded."""
-        if isinstance(given, str):
-            given = Stay(text=given)
-        elif isinstance(given, dict):
-            try:
-                given = Stay.model_validate(given)
-            except ValidationError as error:
-                problems = "; ".join(
-                    f"{_known_field(e['loc'])} : {e['msg']}" for e in error.errors(include_input=False)
-                )
-                raise InputError(
-                    f"ce dictionnaire ne décrit pas un séjour ({problems}) ; donner text, et sex, age, dates"
-                ) from None
-        if not given.text.strip():
-            raise ReportError("compte rendu vide : donner le texte d'un compte rendu d'hospitalisation")
-        limit = self.engine.settings.max_report_chars
-        if len(given.text) > limit:
-            raise ReportError(
-                f"compte rendu de {len(given.text)} caractères, {limit} au plus : "
-                "donner un texte plus court, ou relever PMSI_MAX_REPORT_CHARS"
-            )
-        return given
+        return stay_from(given, self.engine.settings.max_report_chars)
 
     @cached_property
     def _qualifiers(self) -> EdsQualifiers:
         return EdsQualifiers()
 
-    @cached_property
-    def _steps(self) -> Runnable[Stay, _Case]:
-        return (
-            RunnableLambda(self._read, name="read")
-            | RunnableLambda(self._link, name="link")
-            | RunnableLambda(self._propose, name="propose")
-            | RunnableLambda(self._decide, afunc=self._adecide, name="decide")
-        )
-
-    @cached_property
-    def _sequence(self) -> Runnable[Stay, Coding]:
-        return self._steps | RunnableLambda(self._coding, name="verify")
-
     # -- the steps -----------------------------------------------------------------------------------------------
 
-    def _read(self, stay: Stay) -> _Case:
+    def _steps(self) -> list[RunnableLambda[Any, Case]]:
+        steps: list[RunnableLambda[Any, Case]] = [
+            RunnableLambda(self._read, name="read"),
+            RunnableLambda(self._link, name="link"),
+            RunnableLambda(self._propose, name="propose"),
+            RunnableLambda(self._decide, name="decide"),
+        ]
+        if self.selector is not None:
+            steps.append(RunnableLambda(self._advise, afunc=self._aadvise, name="advise"))
+        return steps
+
+    def _stages(self, stays: Iterator[Any], run_manager: Any, config: RunnableConfig) -> Iterator[Coding]:
+        for stay in stays:
+            yield _just_begun(stay)
+            case = stay
+            for step in self._steps():
+                case = step.invoke(case, config)
+                if step.name in _SHOWN_AFTER:
+                    yield self._partial(case, _SHOWN_AFTER[step.name])
+            yield RunnableLambda(self._verify, name="verify").invoke(case, config)
+
+    async def _astages(
+        self, stays: AsyncIterator[Any], run_manager: Any, config: RunnableConfig
+    ) -> AsyncIterator[Coding]:
+        async for stay in stays:
+            yield _just_begun(stay)
+            case = stay
+            for step in self._steps():
+                case = await step.ainvoke(case, config)
+                if step.name in _SHOWN_AFTER:
+                    yield self._partial(case, _SHOWN_AFTER[step.name])
+            yield await RunnableLambda(self._verify, name="verify").ainvoke(case, config)
+
+    def _read(self, stay: Stay) -> Case:
+        if self.audit is not None:
+            self.audit.ready()
         if stay.sex is None:
             stay = stay.model_copy(update={"sex": stated_sex(stay.text)})
         edition = self.engine.cim10(on=stay.discharge_date)
         ccam = self.engine.ccam(on=stay.discharge_date)
         caveat = edition.caveat(stay.discharge_date) if stay.discharge_date else ""
-        case = _Case(stay, edition, ccam, notes=(caveat,) if caveat else ())
+        case = Case(stay, edition, ccam, notes=(caveat,) if caveat else ())
         tools = self._tools(edition, ccam)
         start = time.perf_counter()
         year = stay.discharge_date.year if stay.discharge_date else None
@@ -202,7 +209,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             report = requalified(report, self._qualifiers, mode)
         return case.then("read", start, report=report)
 
-    def _link(self, case: _Case) -> _Case:
+    def _link(self, case: Case) -> Case:
         assert case.report is not None  # noqa: S101  # the step before made it
         tools = self._tools(case.edition, case.ccam)
         start = time.perf_counter()
@@ -210,36 +217,47 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         acts, review = tools.acts.read(case.report, case.stay.discharge_date)
         return case.then("link", start, links=tuple(links), acts=tuple(acts), act_review=tuple(review))
 
-    def _propose(self, case: _Case) -> _Case:
+    def _propose(self, case: Case) -> Case:
         assert case.report is not None  # noqa: S101
         start = time.perf_counter()
         found = build_proposals(case.report, case.links, case.edition, case.stay, self.engine.evidence.score)
         return case.then("propose", start, proposals=found)
 
-    def _decide(self, case: _Case) -> _Case:
-        start = time.perf_counter()
-        selection = self._by_rules(case)
-        if self.selector is not None and case.proposals.present:
-            selection = self.selector(self._request(case, selection))
-        return case.then("decide", start, selection=selection)
-
-    async def _adecide(self, case: _Case) -> _Case:
-        start = time.perf_counter()
-        selection = self._by_rules(case)
-        if self.selector is not None and case.proposals.present:
-            request = self._request(case, selection)
-            ask = getattr(self.selector, "acall", None)
-            selection = await ask(request) if ask else await asyncio.to_thread(self.selector, request)
-        return case.then("decide", start, selection=selection)
-
-    def _by_rules(self, case: _Case) -> Selection:
+    def _decide(self, case: Case) -> Case:
         assert case.report is not None  # noqa: S101
+        start = time.perf_counter()
         settings = self.engine.settings
-        return decide(case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold)
+        selection = decide(
+            case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold
+        )
+        return case.then("decide", start, selection=selection)
 
-    def _request(self, case: _Case, default: Selection) -> SelectionRequest:
-        rules = {p.code: self._rules_for(p.code, p.positions, case.edition) for p in case.proposals.present}
-        return SelectionRequest(case.stay, case.proposals.present, rules, default)
+    def _advise(self, case: Case, config: RunnableConfig) -> Case:
+        start = time.perf_counter()
+        request = self._question(case, config)
+        if request is None or self.selector is None:
+            return case
+        return case.then("advise", start, selection=self.selector(request), advised=True)
+
+    async def _aadvise(self, case: Case, config: RunnableConfig) -> Case:
+        start = time.perf_counter()
+        request = self._question(case, config)
+        if request is None or self.selector is None:
+            return case
+        ask = getattr(self.selector, "acall", None)
+        selection = await ask(request) if ask else await asyncio.to_thread(self.selector, request)
+        return case.then("advise", start, selection=selection, advised=True)
+
+    def _question(self, case: Case, config: RunnableConfig) -> SelectionRequest | None:
+        """What the selector is asked, written to the audit log first; None where there is nothing to choose among."""
+        present = case.proposals.present
+        if not present:
+            return None
+        if self.audit is not None:
+            sent = "identified" if getattr(self.selector, "identified", True) else "pseudonymised"
+            self.audit.asked(case.stay, case.run, config.get("metadata", {}), **self._asked(), sent=sent)
+        rules = {p.code: self._rules_for(p.code, p.positions, case.edition) for p in present}
+        return SelectionRequest(case.stay, present, rules, case.selection)
 
     @staticmethod
     def _rules_for(code: str, positions: tuple[Position, ...], edition: Cim10Edition) -> tuple[str, ...]:
@@ -248,7 +266,22 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         own = [c.criteria_text for c in found if c.specificity in ("code", "category", "range")]
         return tuple(dict.fromkeys(own))[:_RULES_PER_CODE]
 
-    def _coding(self, case: _Case) -> Coding:
+    def _verify(self, case: Case, config: RunnableConfig) -> Coding:
+        coding = self._coding(case)
+        if self.audit is not None:
+            self.audit.coded(case.stay, coding, case.run, config.get("metadata", {}))
+        return coding
+
+    def _partial(self, case: Case, stage: Stage) -> Coding:
+        """What is known so far; codes are legal and proven already, nothing else is checked yet."""
+        dp, dr, das, _ = verified(case.selection, case.stay.text, case.edition)
+        acts = verified_acts(case.acts, case.stay.text, case.ccam) if stage != "mentions" else ()
+        trace = Trace(stay_id=case.stay.id, stage=stage, cim10_edition=case.edition.version,
+                      ccam_edition=case.ccam.version, counts=case.counts, timings_s=case.timings_s,
+                      notes=case.notes)  # fmt: skip
+        return Coding(dp=dp, dr=dr, das=das, acts=acts, trace=trace)
+
+    def _coding(self, case: Case) -> Coding:
         start = time.perf_counter()
         selection = case.selection
         dp, dr, das, findings = verified(selection, case.stay.text, case.edition)
@@ -270,8 +303,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             findings += check(coding, case.stay, case.edition, case.ccam, reading=case.report)
         return coding.model_copy(update={"findings": tuple(findings), "trace": self._trace(case, coding, start)})
 
-    def _trace(self, case: _Case, coding: Coding, start: float) -> Trace:
-        assert case.report is not None  # noqa: S101
+    def _trace(self, case: Case, coding: Coding, start: float) -> Trace:
         selection = case.selection
         return Trace(
             stay_id=case.stay.id,
@@ -281,26 +313,24 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             guide_edition="2026",
             encoder=self.engine.encoder.encoder_id,
             analyser=ANALYSER_VERSION,
-            counts={
-                "chars": len(case.stay.text),
-                "mentions": len(case.report.mentions),
-                "candidates": sum(len(link.codes) for link in case.links),
-                "attested": len(case.proposals.present),
-                "kept": len(coding.diagnoses) + len(coding.acts),
-            },
+            counts={**case.counts, "kept": len(coding.diagnoses) + len(coding.acts)},
             timings_s={**case.timings_s, "verify": round(time.perf_counter() - start, 4)},
             dp_runner_up=selection.runner_up,
             notes=(*case.notes, *selection.notes),
-            **self._asked(),
+            **(self._asked() if case.advised else {}),
         )
 
-    def _asked(self) -> dict[str, str]:
-        """Prompt and model, where a language model is asked."""
+    def _asked(self) -> dict[str, str | None]:
+        """Prompt and model of a selector that asks one, and how it asks for a typed answer."""
         prompt = getattr(self.selector, "prompt", None)
         if prompt is None:
             return {}
-        model = str(getattr(self.selector, "model_name", ""))
-        return {"prompt_id": prompt.id, "prompt_sha256": prompt.sha256, "model": model}
+        return {
+            "prompt_id": prompt.id,
+            "prompt_sha256": prompt.sha256,
+            "model": str(getattr(self.selector, "model_name", "")),
+            "method": getattr(self.selector, "method", None),
+        }
 
     def _tools(self, edition: Cim10Edition, ccam: CcamEdition) -> _Tools:
         key = (edition.version, ccam.version)
@@ -314,6 +344,11 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                     ActReader.from_index(engine.index("ccam", ccam.version), ccam, engine.encoder),
                 )
             return self._tools_of[key]
+
+
+def _just_begun(stay: Stay) -> Coding:
+    """The first partial result: the report is being read."""
+    return Coding(trace=Trace(stay_id=stay.id, stage="reading", counts={"chars": len(stay.text)}))
 
 
 _FEMALE = re.compile(
@@ -330,9 +365,3 @@ def stated_sex(text: str) -> Sex | None:
     if female == male:
         return None
     return "F" if female else "M"
-
-
-def _known_field(location: tuple[int | str, ...]) -> str:
-    """The field an error is about; a key that is none of ours may be a word of a report and is not repeated."""
-    name = str(location[0]) if location else "stay"
-    return name if name in Stay.model_fields else "clé inconnue"

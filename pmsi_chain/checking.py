@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pmsi_chain.codes import CcamCode, Cim10Code
-from pmsi_chain.domain import CodeType, Coding, EligibilityCriteria, Finding, Rum, Stay
+from pmsi_chain.domain import CodeType, Coding, EligibilityCriteria, Finding, Rum, RumAct, Stay
 from pmsi_chain.errors import InputError, SourceFileError
 from pmsi_chain.nomenclature import load_ccam, load_cim10
+from pmsi_chain.problems import problems_line
 from pmsi_chain.rules import check, eligibility
 from pmsi_chain.settings import Settings
 
@@ -93,4 +94,5 @@ def read_coding(path: Path) -> Coding | Rum:
 
 
 def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
+    problems = error.errors(include_input=False, include_url=False)
+    return problems_line(problems, {*Coding.model_fields, *Rum.model_fields, *RumAct.model_fields}, "codage")

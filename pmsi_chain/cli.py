@@ -8,15 +8,18 @@ import sys
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from pmsi_chain.errors import InputError, PmsiChainError, ReportError
+from pmsi_chain.errors import InputError, PmsiChainError
+from pmsi_chain.intake import read_report
 from pmsi_chain.nomenclature.commands import app as nomenclature_app
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from pmsi_chain.domain import Coding, Stay
     from pmsi_chain.engine import RAGEngine
 
@@ -47,55 +50,6 @@ def _engine() -> RAGEngine:
     from pmsi_chain.settings import Settings
 
     return RAGEngine.from_settings(Settings(), progress=_progress)
-
-
-def read_report(source: str, max_chars: int) -> str:
-    """The report of a path or of standard input (`-`).
-
-    Raises:
-        ReportError: unreadable, empty, binary or too long; the message names the source, never its words.
-    """
-    name = "l'entrée standard" if source == "-" else source
-    try:
-        # One byte more than the longest UTF-8 text allowed: a larger file need not be read to be refused.
-        limit = 4 * max_chars + 1
-        if source == "-":
-            raw = sys.stdin.buffer.read(limit)
-        else:
-            with Path(source).open("rb") as file:
-                raw = file.read(limit)
-    except OSError as error:
-        raise ReportError(
-            f"{name} : lecture impossible ({error.strerror}) ; donner un fichier texte, ou - pour l'entrée standard"
-        ) from None
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ["utf-16"]
-    elif b"\0" in raw[:8192] or raw[:5] in (b"%PDF-", b"{\\rtf") or raw[:2] == b"PK":
-        raise ReportError(f"{name} : document binaire ; donner du texte (exporter le compte rendu en .txt, UTF-8)")
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        check_report(text, max_chars, name)
-        return text
-    raise ReportError(f"{name} : ni UTF-8, ni UTF-16, ni Windows-1252 ; enregistrer le compte rendu en UTF-8")
-
-
-def check_report(text: str, max_chars: int, name: str = "le compte rendu") -> None:
-    """Refuse an empty or too long report.
-
-    Raises:
-        ReportError: says how many characters were given and how many are allowed.
-    """
-    if not text.strip():
-        raise ReportError(f"{name} : vide ; donner le texte d'un compte rendu d'hospitalisation")
-    if len(text) > max_chars:
-        raise ReportError(
-            f"{name} : plus de {max_chars} caractères ; donner un texte plus court, ou relever PMSI_MAX_REPORT_CHARS"
-        )
 
 
 def _show(coding: Coding, stay: Stay, as_json: bool, html: Path | None) -> None:
@@ -337,6 +291,18 @@ def mcp() -> None:
     mcp_command()
 
 
+def _refused(error: ValidationError) -> str:
+    """Settings by the names of their variables, a stay's fields by their own."""
+    from pmsi_chain.problems import problems_line
+    from pmsi_chain.settings import Settings
+
+    problems: list[Any] = list(error.errors(include_input=False, include_url=False))
+    if error.title != Settings.__name__:
+        return f"valeur refusée : {problems_line(problems, {str(p) for e in problems for p in e['loc']})}"
+    named = [{**problem, "loc": tuple(f"PMSI_{str(part).upper()}" for part in problem["loc"])} for problem in problems]
+    return f"réglage refusé : {problems_line(named, {str(p) for e in named for p in e['loc']}, 'réglages')}"
+
+
 def main() -> Literal[0]:
     """Entry point: our errors become one line on stderr and exit status 2."""
     # Half of a start is objects that stay: looking for garbage among them every 700 costs an eighth of it.
@@ -349,7 +315,6 @@ def main() -> Literal[0]:
         err.print(f"pmsi-chain: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except ValidationError as error:  # a setting of the environment, or a stay's field; inputs are hidden
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        err.print(f"pmsi-chain: {error.title}: {problems}", style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"pmsi-chain: {_refused(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     return 0

@@ -16,6 +16,7 @@ CodeType = Literal["dp", "dr", "das", "ccam"]
 Sex = Literal["M", "F"]
 Severity = Literal["blocking", "review", "info"]
 CandidateSource = Literal["bm25", "vector", "reranked"]
+Stage = Literal["reading", "mentions", "candidates", "decisions", "final"]
 
 #: Type MCO/HAD (column 2 of ATIH's CIM-10 file) allowed per position.
 #: 0 no restriction, 1 neither DP nor DR, 2 external cause, neither DP nor DR, 3 forbidden everywhere, 4 not DP.
@@ -53,7 +54,7 @@ class Stay(Value):
     @model_validator(mode="after")
     def _dates_in_order(self) -> Self:
         if self.admission_date and self.discharge_date and self.discharge_date < self.admission_date:
-            raise ValueError("discharge_date is before admission_date: give them in order")
+            raise ValueError("discharge_date précède admission_date : les donner dans l'ordre")
         return self
 
 
@@ -235,11 +236,14 @@ class Trace(Value):
         encoder, reranker, analyser: ids of the parts.
         counts: sizes per stage ("chars", "mentions", "candidates", "attested", "kept").
         timings_s: seconds per stage.
-        prompt_id, prompt_sha256, model: set when an LLM took part.
+        stage: "final", or how far a partial result of `CodingChain.stream` has come.
+        prompt_id, prompt_sha256, model, method: set when an LLM was asked; `method` is how it was asked for a typed
+            answer ("json_schema", "function_calling", "json_mode"), None where no way was found.
         dp_runner_up: the second DP and why it lost, in French without quoting the report.
     """
 
     stay_id: str | None = None
+    stage: Stage = "final"
     decided_by: Literal["rules", "llm"] = "rules"
     cim10_edition: str = ""
     ccam_edition: str = ""
@@ -252,6 +256,7 @@ class Trace(Value):
     prompt_id: str | None = None
     prompt_sha256: str | None = None
     model: str | None = None
+    method: str | None = None
     dp_runner_up: str | None = None
     notes: tuple[str, ...] = ()
 

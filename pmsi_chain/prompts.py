@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pmsi_chain.domain import Value
 from pmsi_chain.errors import ConfigurationError
+from pmsi_chain.problems import problems_line
 
 
 class _PromptFile(Value):
@@ -37,21 +38,21 @@ class _PromptFile(Value):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.id.endswith(f"_v{self.version}"):
-            raise ValueError(f"the id must end in _v{self.version}, the version")
+            raise ValueError(f"l'id doit finir par _v{self.version}, la version")
         if not (self.system.strip() or self.human.strip()):
-            raise ValueError("system and human are both empty: give one")
+            raise ValueError("system et human sont vides : donner l'un ou l'autre")
         used: set[str] = set()
         for part, text in (("system", self.system), ("human", self.human)):
             template = Template(text)
             if not template.is_valid():
-                raise ValueError(f"{part} has a lone $: write $$ for a dollar sign, $name for a variable")
+                raise ValueError(f"{part} a un $ seul : écrire $$ pour un dollar, $nom pour une variable")
             used.update(template.get_identifiers())
         if len(set(self.variables)) != len(self.variables):
-            raise ValueError("a variable is declared twice")
+            raise ValueError("une variable est déclarée deux fois")
         if undeclared := sorted(used - set(self.variables)):
-            raise ValueError(f"used but not declared in variables: {', '.join(undeclared)}")
+            raise ValueError(f"employé sans être déclaré dans variables : {', '.join(undeclared)}")
         if unused := sorted(set(self.variables) - used):
-            raise ValueError(f"declared in variables but not used: {', '.join(unused)}")
+            raise ValueError(f"déclaré dans variables sans être employé : {', '.join(unused)}")
         return self
 
 
@@ -86,7 +87,7 @@ class Prompt(Value):
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
-                f"the prompt file {path.name} cannot be read ({type(error).__name__}): expected a TOML file in UTF-8"
+                f"prompt {path.name} : lecture impossible ({type(error).__name__}) ; attendu un fichier TOML en UTF-8"
             ) from None
         return cls.from_toml(text, name=path.name.removesuffix(".toml"))
 
@@ -101,18 +102,18 @@ class Prompt(Value):
         try:
             written = _PromptFile.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"the prompt {name}.toml is not TOML ({error}): mend that line") from None
+            raise ConfigurationError(f"prompt {name}.toml : pas du TOML ({error}) ; corriger cette ligne") from None
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg'].removeprefix('Value error, ')}"
-                for e in error.errors(include_input=False)[:3]
-            )
+            found = error.errors(include_input=False, include_url=False)
+            problems = problems_line(found, {str(part) for e in found for part in e["loc"]}, "fichier")
             raise ConfigurationError(
-                f"the prompt {name}.toml was refused: {problems}; expected id, version, language, description, "
-                "variables, system, human"
+                f"prompt {name}.toml refusé : {problems} ; attendu id, version, language, description, variables, "
+                "system, human"
             ) from None
         if written.id != name:
-            raise ConfigurationError(f"the prompt {name}.toml calls itself {written.id}: give file and id one name")
+            raise ConfigurationError(
+                f"prompt {name}.toml : il se nomme {written.id} ; donner au fichier et à l'id le même nom"
+            )
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(**written.model_dump(exclude={"variables"}), variables=tuple(written.variables), sha256=digest)
 
@@ -125,12 +126,12 @@ class Prompt(Value):
         """
         problems = []
         if missing := [name for name in self.variables if name not in values]:
-            problems.append(f"missing variables: {', '.join(missing)}")
+            problems.append(f"variables absentes : {', '.join(missing)}")
         if extra := sorted(set(values) - set(self.variables)):
-            problems.append(f"unknown variables: {', '.join(extra)}")
+            problems.append(f"variables inconnues : {', '.join(extra)}")
         if problems:
-            expected = ", ".join(self.variables) or "none"
-            raise ConfigurationError(f"the prompt {self.id} was given {'; '.join(problems)}; it takes: {expected}")
+            expected = ", ".join(self.variables) or "aucune"
+            raise ConfigurationError(f"prompt {self.id} : {' ; '.join(problems)} ; il prend : {expected}")
         messages: list[BaseMessage] = []
         if self.system.strip():
             messages.append(SystemMessage(Template(self.system).substitute(values).strip()))
@@ -153,7 +154,7 @@ def prompts_dir() -> Path:
     for folder in (package / "_prompts", package.parent / "prompts"):
         if folder.is_dir():
             return folder
-    raise ConfigurationError("the prompts are missing from this installation: install pmsi-chain again")
+    raise ConfigurationError("les prompts manquent à cette installation : réinstaller pmsi-chain")
 
 
 def list_prompts() -> tuple[str, ...]:
@@ -169,5 +170,5 @@ def load_prompt(prompt_id: str) -> Prompt:
         ConfigurationError: no such prompt, or its file is refused.
     """
     if prompt_id not in list_prompts():
-        raise ConfigurationError(f"no prompt {prompt_id!r}: there are {', '.join(list_prompts())}")
+        raise ConfigurationError(f"aucun prompt {prompt_id!r} : il y a {', '.join(list_prompts())}")
     return Prompt.from_file(prompts_dir() / f"{prompt_id}.toml")

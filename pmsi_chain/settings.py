@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         rrf_k: the constant of reciprocal rank fusion.
         bm25_weight, vector_weight: weights of the two legs in the ensemble; only their ratio counts.
         sparse_weight: weight of the sparse vectors beside the dense ones (1) inside the Qdrant leg.
+        bge_m3: directory of BGE-M3's weights, or its name on the hub, which downloads them (extra `[bge-m3]`); its
+            dense and lexical vectors then search the nomenclatures. None: the embedded encoders.
+        bge_m3_device: where it runs: "cpu", "cuda" or "cuda:0".
         fetch_k: documents fetched per leg before fusion.
         rerank_k: fused candidates that the reranker reads.
         rerank: False leaves the fused order as it is.
@@ -42,6 +45,11 @@ class Settings(BaseSettings):
         llm_send_identified: sends the report as it is to an endpoint that is not on this machine, with names,
             dates and identifiers; otherwise it is pseudonymised first.
         allow_tracing: lets LangSmith tracing variables stand in the environment, which sends texts away.
+        audit_log: file that gets one JSON line per coding and per question to a language model: who asked, hashes,
+            prompt, model, decisions; where it cannot be written nothing is coded. None: no log.
+        audit_text: writes reports, questions and stay ids there too, not only their hashes.
+        audit_user_header: request header of `pmsi-chain serve` that names the user there, where a proxy in front of it
+            has checked who asks and sets it; None: the address stands for the user.
         api_key: what clients of `pmsi-chain serve` must send; None: no key, on this machine's own address only.
         rate_limit_per_minute: requests that one address may make to it in a minute; None: no limit.
         max_body_bytes: longest request it reads, in bytes; above all a batch of reports.
@@ -56,6 +64,8 @@ class Settings(BaseSettings):
     bm25_weight: float = Field(default=0.1, ge=0.0)
     vector_weight: float = Field(default=0.9, ge=0.0)
     sparse_weight: float = Field(default=0.3, ge=0.0)
+    bge_m3: str | None = None
+    bge_m3_device: str = "cpu"
     fetch_k: int = Field(default=60, ge=1)
     rerank_k: int = Field(default=36, ge=1)
     rerank: bool = True
@@ -75,6 +85,9 @@ class Settings(BaseSettings):
     llm_structured: Literal["auto", "json_schema", "function_calling", "json_mode"] = "auto"
     llm_send_identified: bool = False
     allow_tracing: bool = False
+    audit_log: Path | None = None
+    audit_text: bool = False
+    audit_user_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
     api_key: SecretStr | None = Field(default=None, min_length=1)
     rate_limit_per_minute: int | None = Field(default=None, ge=1)
     max_body_bytes: int = Field(default=8_000_000, ge=1_000)

@@ -6,13 +6,15 @@ import asyncio
 import json
 from datetime import date
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from langchain_core.runnables import Runnable
 
-from pmsi_chain import CodingChain, RAGEngine, Settings, Stay
+from pmsi_chain import Coding, CodingChain, RAGEngine, Settings, Stay
 from pmsi_chain.errors import EditionError, InputError, ReportError
 from pmsi_chain.evaluation.coding import assert_lawful
 
@@ -149,9 +151,59 @@ async def test_async_batch_and_stream_equal_invoke(chain: CodingChain) -> None:
     rum = chain.invoke(DEMO).to_rum()
     assert (await chain.ainvoke(DEMO)).to_rum() == rum
     assert [c.to_rum() for c in chain.batch([DEMO, DEMO])] == [rum, rum]
-    assert [c.to_rum() for c in chain.stream(DEMO)] == [rum]
-    assert [c.to_rum() async for c in chain.astream(DEMO)] == [rum]
+    assert [c.to_rum() for c in chain.stream(DEMO)][-1] == rum
+    assert [c.to_rum() async for c in chain.astream(DEMO)][-1] == rum
     await asyncio.sleep(0)
+
+
+STAGES = ["reading", "mentions", "candidates", "decisions", "final"]
+
+
+def timeless(coding: Coding) -> Coding:
+    return coding.model_copy(update={"trace": coding.trace.model_copy(update={"timings_s": {}})})
+
+
+def test_a_stream_shows_how_far_it_has_come_and_ends_with_what_invoke_gives(chain: CodingChain) -> None:
+    pieces = list(chain.stream(DEMO))
+    assert [piece.trace.stage for piece in pieces] == STAGES
+    reading, mentions, candidates, decisions, final = pieces
+    assert set(reading.trace.counts) == {"chars"}
+    assert mentions.trace.counts["mentions"] > 0
+    assert mentions.acts == ()
+    assert candidates.trace.counts["candidates"] >= candidates.trace.counts["attested"] > 0
+    assert {act.code for act in candidates.acts} == {act.code for act in final.acts}
+    assert candidates.dp is None
+    assert decisions.to_rum() == final.to_rum()
+    assert decisions.findings == ()
+    assert timeless(final) == timeless(chain.invoke(DEMO))
+
+
+async def test_an_asynchronous_stream_is_the_same(chain: CodingChain) -> None:
+    pieces = [timeless(piece) async for piece in chain.astream(DEMO)]
+    assert pieces == [timeless(piece) for piece in chain.stream(DEMO)]
+
+
+def test_every_partial_result_is_lawful(chain: CodingChain) -> None:
+    stay = Stay(text=DEMO)
+    for piece in chain.stream(stay):
+        if piece.trace.stage not in ("reading", "final"):
+            assert_lawful(piece, stay, chain)
+
+
+async def test_events_name_the_steps_and_carry_the_partial_results(chain: CodingChain) -> None:
+    events: list[Any] = [event async for event in chain.astream_events(DEMO, version="v2")]
+    ended = [event["name"] for event in events if event["event"] == "on_chain_end"]
+    assert ended == ["read", "link", "propose", "decide", "verify", "CodingChain"]
+    shown = [e["data"]["chunk"] for e in events if (e["event"], e["name"]) == ("on_chain_stream", "CodingChain")]
+    assert [piece.trace.stage for piece in shown] == STAGES
+    (last,) = [e for e in events if (e["event"], e["name"]) == ("on_chain_end", "CodingChain")]
+    assert timeless(last["data"]["output"]) == timeless(chain.invoke(DEMO))
+
+
+def test_behind_the_chain_others_get_the_coding_alone(chain: CodingChain) -> None:
+    stages: Runnable[Any, str] = chain | (lambda coding: coding.trace.stage)
+    assert stages.invoke(DEMO) == "final"
+    assert list(stages.stream(DEMO)) == ["final"]
 
 
 @pytest.mark.parametrize("given", ["", "  \n ", {"text": ""}])
@@ -162,7 +214,7 @@ def test_an_empty_report_is_refused(chain: CodingChain, given: str | dict[str, s
 
 def test_a_report_over_the_limit_is_refused(settings: Settings) -> None:
     small = CodingChain(RAGEngine.from_settings(settings.model_copy(update={"max_report_chars": 20})))
-    with pytest.raises(ReportError, match="21 caractères, 20 au plus"):
+    with pytest.raises(ReportError, match="21 caractères lus, 20 au plus"):
         small.invoke("x" * 21)
 
 
@@ -170,7 +222,7 @@ def test_a_mapping_that_is_no_stay_is_refused_without_its_words(chain: CodingCha
     with pytest.raises(InputError) as caught:
         chain.invoke({"texte": "Canarix admis pour douleur"})
     assert "Canarix" not in str(caught.value)
-    assert "clé inconnue" in str(caught.value)
+    assert "champ inconnu" in str(caught.value)
 
 
 def test_a_date_before_every_edition_is_refused(chain: CodingChain) -> None:

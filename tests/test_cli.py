@@ -123,7 +123,7 @@ def test_other_bad_input(report: Path, tmp_path: Path) -> None:
     refused(run("search", "x", "--nomenclature", "cim11"), "cim10 ou ccam")
     refused(run("search", "x", "--version", "1999"), "1999")
     refused(run("rules", "Z99999"))
-    refused(run("search", "x", PMSI_RRF_K="beaucoup"), "rrf_k")
+    refused(run("search", "x", PMSI_RRF_K="beaucoup"), "réglage refusé : PMSI_RRF_K : un nombre entier était attendu")
 
 
 def test_a_latin_1_report_is_read(tmp_path: Path) -> None:

@@ -65,10 +65,10 @@ def test_values_are_inert(text: str, trap: str) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"name": "secret"}, "missing variables: place"),
-        ({"name": "secret", "place": "x", "town": "y"}, "unknown variables: town"),
-        ({}, "missing variables: name, place"),
-        ({"Name": "secret"}, "missing variables: name, place; unknown variables: Name"),
+        ({"name": "secret"}, "variables absentes : place"),
+        ({"name": "secret", "place": "x", "town": "y"}, "variables inconnues : town"),
+        ({}, "variables absentes : name, place"),
+        ({"Name": "secret"}, "variables absentes : name, place ; variables inconnues : Name"),
     ],
 )
 def test_wrong_variables_are_refused_without_their_values(values: dict[str, str], told: str) -> None:
@@ -82,18 +82,18 @@ def test_wrong_variables_are_refused_without_their_values(values: dict[str, str]
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('variables = ["name", "place"]', 'variables = ["name"]', "used but not declared in variables: place"),
-        ('["name", "place"]', '["name", "place", "x"]', "declared in variables but not used: x"),
-        ('["name", "place"]', '["name", "name", "place"]', "declared twice"),
-        ("5 $$", "5 $", "human has a lone $"),
-        ("version = 2", "version = 3", "the id must end in _v3"),
+        ('variables = ["name", "place"]', 'variables = ["name"]', "employé sans être déclaré dans variables : place"),
+        ('["name", "place"]', '["name", "place", "x"]', "déclaré dans variables sans être employé : x"),
+        ('["name", "place"]', '["name", "name", "place"]', "déclarée deux fois"),
+        ("5 $$", "5 $", "human a un $ seul"),
+        ("version = 2", "version = 3", "l'id doit finir par _v3"),
         ("version = 2", 'version = "deux"', "version"),
-        ("version = 2", "", "version: Field required"),
+        ("version = 2", "", "version : obligatoire, et absent"),
         ('language = "fr"', 'language = "de"', "language"),
         ('system = "Tu', 'sistem = "Tu', "sistem"),
-        ("[", "", "is not TOML"),
+        ("[", "", "pas du TOML"),
         ('"greet_v2"', '"Greet"', "id"),
-        ('"greet_v2"', '"hello_v2"', "calls itself hello_v2"),
+        ('"greet_v2"', '"hello_v2"', "se nomme hello_v2"),
     ],
 )
 def test_bad_file_is_refused_with_a_clear_line(old: str, new: str, told: str) -> None:
@@ -107,7 +107,7 @@ def test_bad_file_is_refused_with_a_clear_line(old: str, new: str, told: str) ->
 
 def test_prompt_without_messages_is_refused() -> None:
     text = 'id = "x_v1"\nversion = 1\nlanguage = "fr"\ndescription = "Rien du tout."\nvariables = []\n'
-    with pytest.raises(ConfigurationError, match="both empty"):
+    with pytest.raises(ConfigurationError, match="sont vides"):
         Prompt.from_toml(text, "x_v1")
 
 
@@ -120,7 +120,7 @@ def test_from_file_reads_its_own_name(tmp_path: Path) -> None:
     path = tmp_path / "greet_v2.toml"
     path.write_text(GOOD, encoding="utf-8")
     assert Prompt.from_file(path) == greet()
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="lecture impossible"):
         Prompt.from_file(tmp_path / "absent_v1.toml")
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="UTF-8"):

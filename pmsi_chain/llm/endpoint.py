@@ -53,8 +53,8 @@ def chat_model(settings: Settings) -> BaseChatModel:
     url, name = settings.llm_base_url, settings.llm_model
     if not url or not name:
         raise ConfigurationError(
-            "an LLM was asked for without its endpoint: set PMSI_LLM_BASE_URL (such as http://127.0.0.1:8000/v1) and "
-            "PMSI_LLM_MODEL"
+            "un modèle de langage est demandé sans son adresse : régler PMSI_LLM_BASE_URL (par exemple "
+            "http://127.0.0.1:8000/v1) et PMSI_LLM_MODEL"
         )
     try:
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ def chat_model(settings: Settings) -> BaseChatModel:
     except ValueError:
         valid = False
     if not valid:
-        raise ConfigurationError("PMSI_LLM_BASE_URL is no address: expected http(s)://host[:port]/v1")
+        raise ConfigurationError("PMSI_LLM_BASE_URL n'est pas une adresse : écrire http(s)://machine[:port]/v1")
     from langchain_openai import ChatOpenAI
 
     client, async_client = http_clients(settings.llm_timeout_s, local=is_loopback(url))

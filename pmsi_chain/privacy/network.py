@@ -35,8 +35,8 @@ def refuse_tracing(*, allowed: bool = False, environ: Mapping[str, str] | None =
             named = ["langsmith.tracing_context(enabled=True)"]
     if named:
         raise ConfigurationError(
-            f"LangSmith tracing is on ({', '.join(named)}) and would send reports away: unset it, or accept it with "
-            "PMSI_ALLOW_TRACING=true"
+            f"le traçage de LangSmith est en marche ({', '.join(named)}) et enverrait les comptes rendus ailleurs : "
+            "l'arrêter, ou l'accepter par PMSI_ALLOW_TRACING=true"
         )
 
 

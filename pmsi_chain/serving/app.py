@@ -27,13 +27,14 @@ from pmsi_chain.engine import RAGEngine
 from pmsi_chain.errors import PmsiChainError
 from pmsi_chain.index import Progress
 from pmsi_chain.privacy import refuse_tracing
+from pmsi_chain.problems import problems_line
 from pmsi_chain.serving.chat import ChatBody, Sessions, chat_routes
 from pmsi_chain.serving.docs import docs_page
 from pmsi_chain.serving.exposed import CODING, SEARCH
 from pmsi_chain.serving.guard import Guard
 from pmsi_chain.serving.langserve import BatchBody, EventsBody, protocol_routes
 from pmsi_chain.serving.parts import Parts
-from pmsi_chain.serving.told import line_of, problems_line, status_of
+from pmsi_chain.serving.told import line_of, status_of
 from pmsi_chain.settings import Settings
 
 _KNOWN_FIELDS = frozenset({"body", "path", *EventsBody.model_fields, *BatchBody.model_fields, *ChatBody.model_fields})

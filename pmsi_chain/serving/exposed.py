@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from pmsi_chain.chain import _Case
+from pmsi_chain.case import Case
 from pmsi_chain.domain import CodeCandidate, Coding, Position, Stay, Value
 from pmsi_chain.errors import InputError
+from pmsi_chain.problems import problems_line
 from pmsi_chain.serving.parts import Loaded
-from pmsi_chain.serving.told import problems_line
 
 _V = TypeVar("_V", bound=Value)
 
@@ -128,7 +128,7 @@ def jsonable(value: Any) -> Any:
     """
     if isinstance(value, Stay):
         return {"chars": len(value.text)}
-    if isinstance(value, _Case):
+    if isinstance(value, Case):
         return _progress(value)
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
@@ -139,13 +139,5 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else None
 
 
-def _progress(case: _Case) -> dict[str, Any]:
-    done = case.timings_s
-    found: dict[str, Any] = {"timings_s": done}
-    if case.report is not None:
-        found["mentions"] = len(case.report.mentions)
-    if "link" in done:
-        found["candidates"] = sum(len(link.codes) for link in case.links)
-    if "propose" in done:
-        found["attested"] = [p.code for p in case.proposals.present]
-    return found
+def _progress(case: Case) -> dict[str, Any]:
+    return {"timings_s": case.timings_s, **case.counts}

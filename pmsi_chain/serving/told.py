@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
-
 from pmsi_chain.errors import InputError, ModelOutputError, PmsiChainError
 
 #: The answer to anything unexpected; the log has its place in the code, nobody gets its words.
 UNEXPECTED = "erreur interne : réessayer, puis donner l'heure et l'en-tête x-request-id à l'administrateur"
-_MAX_PROBLEMS = 3
 
 
 def status_of(error: PmsiChainError) -> int:
@@ -22,19 +18,3 @@ def status_of(error: PmsiChainError) -> int:
 def line_of(error: PmsiChainError) -> str:
     """An error's message on one line."""
     return " ".join(str(error).split())
-
-
-def problems_line(problems: Sequence[Any], known: Collection[str]) -> str:
-    """Pydantic's problems on one line, without the input.
-
-    Args:
-        problems: `ValidationError.errors(...)`.
-        known: field names that may be told; a key that the caller made up may be a word of a report.
-    """
-
-    def place(location: Sequence[Any]) -> str:
-        parts = [str(part) if isinstance(part, int) or part in known else "champ inconnu" for part in location]
-        return ".".join(parts) or "entrée"
-
-    told = [f"{place(p['loc'])} : {p['msg']}" for p in problems[:_MAX_PROBLEMS]]
-    return " ; ".join(told)
