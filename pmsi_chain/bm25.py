@@ -16,7 +16,7 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from pydantic import ConfigDict, Field
 
-from pmsi_chain.retriever_base import StrictRetriever
+from pmsi_chain.retriever_base import StrictRetriever, fresh
 from pmsi_chain.text import tokens
 
 
@@ -107,8 +107,6 @@ class FrenchBM25Retriever(StrictRetriever):
     ) -> list[Document]:
         asked = self.expand(query) if self.expand else query
         return [
-            self.documents[i].model_copy(
-                update={"metadata": {**self.documents[i].metadata, "bm25_score": score, "bm25_rank": rank}}
-            )
+            fresh(self.documents[i], {"bm25_score": score, "bm25_rank": rank})
             for rank, (i, score) in enumerate(self.index.top(asked, self._limit(k, self.k), self.allowed), start=1)
         ]

@@ -198,7 +198,7 @@ def index_build(
     """Construire les index des éditions en vigueur."""
     engine = _engine()
     for nomenclature in ("cim10", "ccam"):
-        engine.index(nomenclature, rebuild=rebuild)
+        engine.build_index(nomenclature, rebuild=rebuild)
     index_info()
 
 
@@ -217,7 +217,7 @@ def index_info() -> None:
             passages = sum(1 for _ in file)
         size = sum(f.stat().st_size for f in path.parent.rglob("*") if f.is_file()) / 1e6
         out.print(
-            f"{path.parent.name} : {passages} passages, encodeur {manifest['encoder']}, "
+            f"{path.parent.name} : {passages} passages, encodeurs {', '.join(manifest['encoders'].values())}, "
             f"analyseur {manifest['analyser']}, {size:.0f} Mo",
             highlight=False,
             soft_wrap=True,

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import date
 from functools import cached_property, lru_cache
 from threading import RLock
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from qdrant_client import QdrantClient
 
 from pmsi_chain.bm25 import FrenchBM25Retriever
 from pmsi_chain.checking import criteria_for
@@ -21,9 +22,10 @@ from pmsi_chain.codes import Cim10Code
 from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Position
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
 from pmsi_chain.errors import InputError
-from pmsi_chain.index import CodeIndex, Progress, open_or_build
+from pmsi_chain.index import DENSE, SPARSE, CodeIndex, Corpus, Encoders, Progress, open_or_build
 from pmsi_chain.lexicon import Lexicon, load_lexicon
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, load_ccam, load_cim10
+from pmsi_chain.qdrant_server import connect
 from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
 from pmsi_chain.retrieval import (
     CodeCompressionRetriever,
@@ -58,11 +60,11 @@ class RAGEngine:
     ) -> None:
         self.settings = settings
         self.encoder = encoder
-        self.sparse = sparse
         self.lexicon = lexicon
+        self._sparse = sparse
         self._progress = progress
         self._lock = RLock()
-        self._indexes: dict[tuple[str, str], CodeIndex] = {}
+        self._indexes: dict[tuple[str, str, bool], CodeIndex] = {}
         self._guide: CodeEnsembleRetriever | None = None
         self._retrievers: dict[tuple[str, str, str | None], BaseRetriever] = {}
         self._search_cached = lru_cache(maxsize=4096)(self._search_uncached)
@@ -81,6 +83,31 @@ class RAGEngine:
             load_lexicon(),
             progress,
         )
+
+    @cached_property
+    def embedded_encoders(self) -> Encoders:
+        """What ships with the package: reports are read with it whatever searches the nomenclatures."""
+        return Encoders.of(self.encoder, self._sparse)
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """What searches the nomenclatures: BGE-M3 where the settings give its weights, the embedded ones otherwise.
+
+        Raises:
+            ConfigurationError: BGE-M3's weights or FlagEmbedding are not there.
+        """
+        if self.settings.bge_m3 is None:
+            return self.embedded_encoders
+        from pmsi_chain.encoders import BgeM3Encoder
+
+        self._progress("BGE-M3 : chargement…")
+        bge_m3 = BgeM3Encoder.from_path(self.settings.bge_m3, self.settings.bge_m3_device)
+        return Encoders.of(bge_m3, bge_m3.sparse)
+
+    def _vector_weights(self, encoders: Encoders) -> dict[str, float]:
+        """Weight of every named vector of the collection inside the Qdrant leg."""
+        weights = {DENSE: 1.0, SPARSE: self.settings.sparse_weight}
+        return {name: weights[name] for name in (*encoders.dense, *encoders.sparse)}
 
     @cached_property
     def reranker(self) -> PmsiRerank:
@@ -111,32 +138,70 @@ class RAGEngine:
         nomenclature: Nomenclature,
         version: str | None = None,
         group: Literal["main", "external"] = "main",
+        *,
+        embedded: bool = False,
+    ) -> CodeIndex:
+        """The open index of an edition, made first where it is not there.
+
+        Args:
+            embedded: the one made with the embedded encoders, whatever the settings search with.
+
+        Raises:
+            IndexMismatchError: the directory or the server holds something else; the message says what mends it.
+        """
+        return self._index(nomenclature, version, group, embedded=embedded)
+
+    def build_index(
+        self,
+        nomenclature: Nomenclature,
+        version: str | None = None,
+        group: Literal["main", "external"] = "main",
+        *,
         rebuild: bool = False,
     ) -> CodeIndex:
-        """The open index of an edition, made first where it is not there."""
+        """Like `index`, and put in service on the Qdrant server even where another collection is.
+
+        Args:
+            rebuild: make it anew even if it is there.
+        """
+        return self._index(nomenclature, version, group, rebuild=rebuild, publish=True)
+
+    def _index(
+        self,
+        nomenclature: Nomenclature,
+        version: str | None,
+        group: Literal["main", "external"],
+        *,
+        embedded: bool = False,
+        rebuild: bool = False,
+        publish: bool = False,
+    ) -> CodeIndex:
         edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
-        key = (f"{nomenclature}-{group}", edition.version)
+        embedded = embedded and self.settings.bge_m3 is not None
+        key = (f"{nomenclature}-{group}", edition.version, embedded)
         with self._lock:
-            if rebuild or key not in self._indexes:
+            if publish or key not in self._indexes:
                 corpus = cim10_corpus(edition, group) if isinstance(edition, Cim10Edition) else ccam_corpus(edition)
-                self._indexes[key] = open_or_build(
-                    self.settings.state_dir,
-                    corpus,
-                    self.encoder,
-                    self.sparse,
-                    server=self._server(),
-                    progress=self._progress,
-                    rebuild=rebuild,
-                )
+                self._indexes[key] = self._opened(corpus, embedded=embedded, rebuild=rebuild, publish=publish)
             return self._indexes[key]
 
-    def _server(self) -> Any:
+    def _opened(self, corpus: Corpus, *, embedded: bool, rebuild: bool = False, publish: bool = False) -> CodeIndex:
+        return open_or_build(
+            self.settings.state_dir,
+            corpus,
+            self.embedded_encoders if embedded else self.encoders,
+            server=None if embedded else self._server,
+            progress=self._progress,
+            rebuild=rebuild,
+            publish=publish,
+        )
+
+    @cached_property
+    def _server(self) -> QdrantClient | None:
         if self.settings.qdrant_url is None:
             return None
-        from qdrant_client import QdrantClient
-
         key = self.settings.qdrant_api_key
-        return QdrantClient(url=self.settings.qdrant_url, api_key=key.get_secret_value() if key else None)
+        return connect(self.settings.qdrant_url, key.get_secret_value() if key else None)
 
     # -- search --------------------------------------------------------------------------------------------------
 
@@ -155,9 +220,14 @@ class RAGEngine:
         )
 
     def _ensemble(
-        self, index: CodeIndex, position: Position | None, weights: tuple[float, float]
+        self,
+        index: CodeIndex,
+        position: Position | None,
+        weights: tuple[float, float],
+        encoders: Encoders | None = None,
     ) -> CodeEnsembleRetriever:
         settings = self.settings
+        encoders = encoders or self.encoders
         allowed = None
         if position is not None:
             allowed = np.array([position in chunk.positions for chunk in index.chunks])
@@ -166,11 +236,10 @@ class RAGEngine:
         )
         vectors = QdrantHybridRetriever.from_index(
             index,
-            self.encoder,
-            self.sparse,
+            encoders,
+            self._vector_weights(encoders),
             k=settings.fetch_k,
             fetch_k=settings.fetch_k,
-            weights=(1.0, settings.sparse_weight),
             rrf_k=settings.rrf_k,
             query_filter=payload_filter(positions=position),
             expand=self.lexicon.expand,
@@ -307,10 +376,8 @@ class RAGEngine:
             raise InputError("question vide : poser une question en français")
         with self._lock:
             if self._guide is None:
-                index = open_or_build(
-                    self.settings.state_dir, guide_corpus(), self.encoder, self.sparse, progress=self._progress
-                )
-                self._guide = self._ensemble(index, None, (0.5, 0.5))
+                index = self._opened(guide_corpus(), embedded=True)
+                self._guide = self._ensemble(index, None, (0.5, 0.5), self.embedded_encoders)
         found = self._guide.invoke(question, k=top_k)
         return [(load_guide().rule(d.metadata["code"]), float(d.metadata["fused_score"])) for d in found]
 
@@ -345,9 +412,9 @@ def candidate(document: Document) -> CodeCandidate:
     metadata = document.metadata
     reranked = metadata.get("relevance_score")
     score = metadata["fused_score"] if reranked is None else reranked
-    stages = ("bm25", "vector", "fused")
-    ranks = {stage: int(metadata[f"{stage}_rank"]) for stage in stages if f"{stage}_rank" in metadata}
-    scores = {stage: float(metadata[f"{stage}_score"]) for stage in stages if f"{stage}_score" in metadata}
+    stages = [name.removesuffix("_rank") for name in metadata if name.endswith("_rank") and name != "relevance_rank"]
+    ranks = {stage: int(metadata[f"{stage}_rank"]) for stage in stages}
+    scores = {stage: float(metadata[f"{stage}_score"]) for stage in stages}
     if reranked is not None:
         scores["reranked"] = float(reranked)
         ranks["reranked"] = int(metadata["relevance_rank"])

@@ -1,13 +1,28 @@
-"""What our retrievers share: unknown keywords are refused, where LangChain drops them in silence."""
+"""What our retrievers share: unknown keywords are refused, where LangChain drops them, and scores are fresh."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
+
+#: Steps of a search that leave `<step>_score` and `<step>_rank` in the metadata of the documents they answer.
+STEPS = ("bm25", "vector", "fused", "relevance")
+
+
+def fresh(document: Document, found: Mapping[str, float], legs: Iterable[str] = ()) -> Document:
+    """A copy with the scores and ranks just found, and without those that an earlier search left in its metadata.
+
+    Args:
+        legs: names of steps beside `STEPS` whose older scores go too.
+    """
+    stale = {f"{step}_{what}" for step in (*STEPS, *legs) for what in ("score", "rank")}
+    kept = {name: value for name, value in document.metadata.items() if name not in stale}
+    return Document(id=document.id, page_content=document.page_content, metadata={**kept, **found})
 
 
 class StrictRetriever(BaseRetriever):

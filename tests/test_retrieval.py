@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +20,8 @@ from qdrant_client import QdrantClient, models
 from pmsi_chain import RAGEngine, Settings
 from pmsi_chain.bm25 import FrenchBM25Retriever
 from pmsi_chain.chunking import ccam_chunks, ccam_corpus, cim10_chunks
-from pmsi_chain.errors import ConfigurationError, EditionError, InputError
-from pmsi_chain.index import DENSE, SPARSE, open_or_build
+from pmsi_chain.errors import ConfigurationError, EditionError, IndexMismatchError, InputError, ServiceError
+from pmsi_chain.index import Corpus, open_or_build
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant, edge_filter
 from pmsi_chain.retrieval import CodeEnsembleRetriever, QdrantHybridRetriever, payload_filter
 
@@ -28,6 +31,14 @@ LABELS = ["Hépatite aigüe A", "Hépatite aigüe B", "Appendicite aiguë", "Fra
 @pytest.fixture(scope="module")
 def engine(settings: Settings) -> RAGEngine:
     return RAGEngine.from_settings(settings)
+
+
+@pytest.fixture
+def own_server(settings: Settings) -> Settings:
+    """Settings on the real Qdrant server that the environment names; skips without one."""
+    if not os.environ.get("PMSI_QDRANT_URL"):
+        pytest.skip("no Qdrant server: set PMSI_QDRANT_URL")
+    return Settings()
 
 
 # -- fusion --------------------------------------------------------------------------------------------------------
@@ -95,8 +106,8 @@ def points() -> list[models.PointStruct]:
 
 @pytest.fixture(scope="module")
 def both(points: list[models.PointStruct], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, QdrantClient]:
-    embedded = EmbeddedQdrant.create(tmp_path_factory.mktemp("edge") / "q", "dense", 3, "sparse")
-    embedded.upsert(points)
+    embedded = EmbeddedQdrant.create(tmp_path_factory.mktemp("edge") / "q", {"dense": 3}, ["sparse"])
+    embedded.upsert("c", points)
     embedded.index_payload(["metadata.group", "metadata.positions"])
     client = QdrantClient(":memory:")
     client.create_collection(
@@ -140,7 +151,7 @@ def test_embedded_fusion_is_the_servers_formula_with_ties_by_id(both: tuple[Any,
     expected: dict[int, float] = {}
     for weight, ids in zip((2.0, 1.0), ranked, strict=True):
         for rank, point_id in enumerate(ids):
-            expected[point_id] = expected.get(point_id, 0.0) + weight / (60 + rank)
+            expected[point_id] = expected.get(point_id, 0.0) + 1 / ((rank + 1) / weight + 60 - 1)
     assert [p.id for p in fused] == sorted(expected, key=lambda i: (-expected[i], i))
     assert [p.score for p in fused] == pytest.approx(sorted(expected.values(), reverse=True))
 
@@ -158,20 +169,86 @@ def test_a_server_gets_the_collection_and_its_alias_and_answers_alike(
     edition = engine.ccam()
     corpus = replace(ccam_corpus(edition), cut=lambda: ccam_chunks(edition)[:200])
     server = QdrantClient(":memory:")
-    parts = (corpus, engine.encoder, engine.sparse)
+    parts = (corpus, engine.encoders)
     remote = open_or_build(tmp_path_factory.mktemp("remote"), *parts, server=server)
     local = open_or_build(tmp_path_factory.mktemp("local"), *parts)
     assert server.count(remote.manifest.name).count == 200
-    assert remote.collection == remote.manifest.alias
     for query in ("hématome sous-dural chronique", "scanner cérébral"):
-        answers = [
-            [
-                (d.metadata["code"], round(d.metadata["vector_score"], 4))
-                for d in QdrantHybridRetriever.from_index(index, engine.encoder, engine.sparse, k=5).invoke(query)
+        for leg in ("dense", "sparse"):
+            theirs, ours = (
+                QdrantHybridRetriever.from_index(index, engine.encoders, {leg: 1.0}, k=20, exact=False).invoke(query)
+                for index in (remote, local)
+            )
+            # the in-memory client also lists points that share no sparse index, at score 0
+            theirs = [d for d in theirs if d.metadata["vector_score"] > 0 or leg == "dense"]
+            assert [(d.id, round(d.metadata["vector_score"], 4)) for d in theirs] == [
+                (d.id, round(d.metadata["vector_score"], 4)) for d in ours
             ]
-            for index in (remote, local)
-        ]
-        assert answers[0] == answers[1]
+        weights = {"dense": 1.0, "sparse": 0.3}
+        for index in (remote, local):  # each fuses by itself; the ranks of its legs say what the result must be
+            fused = QdrantHybridRetriever.from_index(index, engine.encoders, weights, k=20, exact=False).invoke(query)
+            for document in fused:
+                ranks = {leg: document.metadata.get(f"{leg}_rank") for leg in weights}
+                expected = sum(1 / (rank / weights[leg] + 60 - 1) for leg, rank in ranks.items() if rank)
+                assert document.metadata["vector_score"] == pytest.approx(expected, rel=1e-4)
+
+
+def small(engine: RAGEngine, n: int, fingerprint: str = "a") -> Corpus:
+    edition = engine.ccam()
+    return replace(ccam_corpus(edition), cut=lambda: ccam_chunks(edition)[:n], fingerprint=fingerprint)
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+def test_another_collection_in_service_is_left_alone_until_it_is_asked_for(engine: RAGEngine, tmp_path: Path) -> None:
+    server = QdrantClient(":memory:")
+    opened = partial(open_or_build, encoders=engine.encoders, server=server)
+    old = opened(tmp_path / "old", small(engine, 30))
+    told: list[str] = []
+    with pytest.raises(IndexMismatchError, match=r"edition_sha256.*index build"):
+        opened(tmp_path / "new", small(engine, 40, "b"))
+    assert not server.collection_exists(small(engine, 40, "b").manifest(engine.encoders).name)
+
+    new = opened(tmp_path / "new", small(engine, 40, "b"), publish=True, progress=told.append)
+    aliases = {a.alias_name: a.collection_name for a in server.get_aliases().aliases}
+    assert aliases == {new.manifest.alias: new.collection}
+    assert old.collection in told[-1]
+    for index in (old, new):  # whoever searched the old one goes on
+        assert QdrantHybridRetriever.from_index(index, engine.encoders, exact=False).invoke("scanner")
+    with pytest.raises(IndexMismatchError, match="index build"):
+        opened(tmp_path / "old", small(engine, 30))
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+def test_a_collection_in_part_is_reported_and_filled_on_demand(engine: RAGEngine, tmp_path: Path) -> None:
+    server = QdrantClient(":memory:")
+    corpus = small(engine, 30)
+    index = open_or_build(tmp_path, corpus, engine.encoders, server=server)
+    server.delete(index.collection, [3, 4])
+    with pytest.raises(IndexMismatchError, match=r"28 points au lieu de 30.*index build"):
+        open_or_build(tmp_path, corpus, engine.encoders, server=server)
+    open_or_build(tmp_path, corpus, engine.encoders, server=server, publish=True)
+    assert server.count(index.collection).count == 30
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_ours(engine: RAGEngine, tmp_path: Path) -> None:
+    away = RAGEngine.from_settings(Settings(state_dir=tmp_path, qdrant_url="http://127.0.0.1:9"))
+    with pytest.raises(ServiceError, match="PMSI_QDRANT_URL"):
+        away.search_ccam("cataracte")
+    with pytest.raises(ConfigurationError, match="http://serveur:6333"):
+        RAGEngine.from_settings(Settings(state_dir=tmp_path, qdrant_url="http://a b:6333")).search_ccam("cataracte")
+
+
+def test_the_server_given_by_the_environment_answers_as_the_embedded_engine(
+    engine: RAGEngine, tmp_path: Path, own_server: Settings
+) -> None:
+    """Against a real server, wherever PMSI_QDRANT_URL names one."""
+    remote = RAGEngine.from_settings(own_server.model_copy(update={"state_dir": tmp_path}))
+    remote.build_index("ccam")
+    for query in ("cataracte", "appendicectomie", "scanner du crâne"):
+        mine, theirs = (
+            [(c.code, round(c.similarity_score, 3)) for c in e.search_ccam(query)] for e in (engine, remote)
+        )
+        assert sorted(mine) == sorted(theirs)
 
 
 # -- LangChain's conformance suite -------------------------------------------------------------------------------------
@@ -193,7 +270,7 @@ class TestBM25Conformance(RetrieversIntegrationTests):
 
 @pytest.fixture(scope="module")
 def hybrid_options(engine: RAGEngine) -> dict[str, Any]:
-    return {"index": engine.index("ccam"), "embedding": engine.encoder, "sparse_embedding": engine.sparse}
+    return {"index": engine.index("ccam"), "encoders": engine.encoders}
 
 
 class TestHybridConformance(RetrieversIntegrationTests):
@@ -207,7 +284,7 @@ class TestHybridConformance(RetrieversIntegrationTests):
 
     @property
     def retriever_constructor_params(self) -> dict[str, Any]:
-        return {**self.options, "weights": (1.0, 0.3)}
+        return {**self.options, "weights": {"dense": 1.0, "sparse": 0.3}}
 
     @property
     def retriever_query_example(self) -> str:
@@ -309,7 +386,6 @@ def test_unknown_keywords_are_refused(engine: RAGEngine) -> None:
     for retriever in (engine.as_retriever("ccam"), engine.as_ensemble("ccam")):
         with pytest.raises(TypeError, match="it takes k"):
             retriever.invoke("x", filter={})
-    assert DENSE != SPARSE
 
 
 # -- the Guide, and what an edition adds to the chunks ---------------------------------------------------------------
