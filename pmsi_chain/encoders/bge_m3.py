@@ -6,6 +6,7 @@ Its weights (2.3 GB) are the user's to fetch; nothing here downloads on its own 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,31 +20,39 @@ from langchain_qdrant.sparse_embeddings import SparseEmbeddings, SparseVector
 from pmsi_chain.encoders.dense import Floats
 from pmsi_chain.errors import ConfigurationError
 
-_CACHE_SIZE = 512
+#: At least what an index encodes at once, so that its dense and its sparse side share one pass.
+_CACHE_SIZE = 1024
 _BATCH = 12
 #: Longest text read, in tokens: labels and mentions are short, and the cost grows with the square.
 _MAX_LENGTH = 256
+#: Without the last two FlagEmbedding draws their weights at random and says nothing.
+_NEEDED = ("config.json", "tokenizer_config.json", "sparse_linear.pt", "colbert_linear.pt")
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_NOT_NEEDED = ["flax_model.msgpack", "rust_model.ot", "tf_model.h5", "onnx/*", "imgs/*"]
+
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class BgeM3Encoder(Embeddings):
     """Dense side of BGE-M3; `sparse` is its lexical side on the same passes.
 
     Attributes:
-        encoder_id: name and where the weights came from, for index manifests.
+        encoder_id: name and digest of the weights, for index manifests.
         dim: length of a dense vector (1 024 for BAAI/bge-m3).
         sparse: a `SparseEmbeddings` whose indices are token ids.
     """
 
-    def __init__(self, model: Any, dim: int, origin: str) -> None:
+    def __init__(self, model: Any, dim: int, digest: str) -> None:
         """Assign the parts.
 
         Args:
             model: a `FlagEmbedding.BGEM3FlagModel`, or anything with its `encode`.
-            origin: path or hub name of the weights.
+            digest: of the weights; other weights need another one.
         """
         self._model = model
         self.dim = dim
-        self.encoder_id = f"bge-m3/{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
+        self.encoder_id = f"bge-m3/{digest}"
         self._kept: OrderedDict[str, tuple[Floats, SparseVector]] = OrderedDict()
         self._lock = Lock()
         self.sparse = BgeM3SparseEncoder(self)
@@ -58,24 +67,24 @@ class BgeM3Encoder(Embeddings):
             device: "cpu", "cuda" or "cuda:0"; half precision is used off the CPU.
 
         Raises:
-            ConfigurationError: FlagEmbedding is not installed, or the weights cannot be loaded.
+            ConfigurationError: FlagEmbedding is not installed, or the weights are not whole or cannot be loaded.
         """
         try:
             from FlagEmbedding import BGEM3FlagModel
         except ImportError as error:
             raise ConfigurationError(
-                "BGE-M3 needs FlagEmbedding, which is not installed: `pip install 'pmsi-chain[bge-m3]'`, or leave "
-                "the encoder setting out to use the embedded one."
+                "BGE-M3 demande FlagEmbedding, qui n'est pas installé : `pip install 'pmsi-chain[bge-m3]'`, ou retirer "
+                "PMSI_BGE_M3 pour les encodeurs embarqués"
             ) from error
+        directory = _directory(path_or_hub_id)
         try:
-            model = BGEM3FlagModel(str(path_or_hub_id), use_fp16=device != "cpu", devices=device)
+            model = BGEM3FlagModel(str(directory), use_fp16=device != "cpu", devices=device)
             dim = int(model.encode(["test"], return_dense=True)["dense_vecs"].shape[1])
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise ConfigurationError(
-                f"BGE-M3 could not be loaded from {path_or_hub_id} ({type(error).__name__}): give a directory that "
-                "holds config.json, the weights, the tokenizer files, sparse_linear.pt and colbert_linear.pt."
+                f"BGE-M3, {directory} : chargement impossible ({type(error).__name__}) ; {_EXPECTED}"
             ) from error
-        return cls(model, dim, str(path_or_hub_id))
+        return cls(model, dim, _digest(directory))
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Unit vectors of `texts`, (n, dim)."""
@@ -141,6 +150,50 @@ class BgeM3SparseEncoder(SparseEmbeddings):
     def encode_codes(self, codes: Sequence[str], passages: Sequence[str]) -> list[SparseVector]:
         """Weights of the tokens of the passages."""
         return self.embed_documents(list(passages))
+
+
+_EXPECTED = (
+    "donner un répertoire avec config.json, model.safetensors ou pytorch_model.bin, les fichiers du tokeniseur, "
+    "sparse_linear.pt et colbert_linear.pt, ou le nom d'un modèle du hub (BAAI/bge-m3)"
+)
+
+
+def _directory(path_or_hub_id: Path | str) -> Path:
+    """The directory of the weights, whole; a name of the hub is downloaded to the hub's own cache."""
+    directory = Path(path_or_hub_id)
+    if not directory.is_dir():
+        if isinstance(path_or_hub_id, Path) or not _HUB_NAME.fullmatch(path_or_hub_id):
+            raise ConfigurationError(f"BGE-M3, {path_or_hub_id} : répertoire absent ; {_EXPECTED}")
+        from huggingface_hub import snapshot_download
+
+        try:
+            directory = Path(snapshot_download(path_or_hub_id, ignore_patterns=_NOT_NEEDED))
+        except Exception as error:
+            raise ConfigurationError(
+                f"BGE-M3, {path_or_hub_id} : ni un répertoire, ni un modèle que le hub donne "
+                f"({type(error).__name__}) ; {_EXPECTED}"
+            ) from error
+    missing = [name for name in _NEEDED if not (directory / name).is_file()]
+    if not any((directory / name).is_file() for name in _WEIGHTS):
+        missing.append(" ou ".join(_WEIGHTS))
+    if missing:
+        raise ConfigurationError(f"BGE-M3, {directory} : il manque {', '.join(missing)} ; {_EXPECTED}")
+    return directory
+
+
+def _digest(directory: Path) -> str:
+    """Of the small files whole, and of the large one's size and of a thousand places in it."""
+    digest = hashlib.sha256()
+    for name in (*_NEEDED, "tokenizer.json", *_WEIGHTS):
+        path = directory / name
+        if path.is_file():
+            size = path.stat().st_size
+            digest.update(f"{name} {size}".encode())
+            with path.open("rb") as file:
+                for start in range(0, size, max(4096, size // 1000)):
+                    file.seek(start)
+                    digest.update(file.read(4096))
+    return digest.hexdigest()[:12]
 
 
 def _as_vector(lexical: dict[str, Any]) -> SparseVector:
