@@ -6,6 +6,7 @@ scores, never returns a document that shares no word with the query, takes a fil
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -101,6 +102,24 @@ class FrenchBM25Retriever(StrictRetriever):
     def from_texts(cls, texts: Sequence[str], k: int = 10, **options: Any) -> Self:
         """Index these texts."""
         return cls.from_documents([Document(page_content=text) for text in texts], k=k, **options)
+
+    def save(self, path: Path) -> None:
+        """Write index and documents to a directory: NumPy arrays and JSON, no pickle; what `load` gives is not kept.
+
+        Raises:
+            TypeError: a document's metadata that JSON cannot hold.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        rows = [json.dumps([d.id, d.page_content, d.metadata], ensure_ascii=False) for d in self.documents]
+        (path / "documents.jsonl").write_text("\n".join(rows), encoding="utf-8")
+        self.index.save(path / "bm25")
+
+    @classmethod
+    def load(cls, path: Path, **options: Any) -> Self:
+        """Read what `save` wrote; `k`, `allowed` and `expand` are given anew."""
+        rows = [json.loads(line) for line in (path / "documents.jsonl").read_text(encoding="utf-8").split("\n") if line]
+        documents = [Document(id=id_, page_content=text, metadata=metadata) for id_, text, metadata in rows]
+        return cls(index=FrenchBM25.load(path / "bm25"), documents=documents, **options)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None

@@ -337,11 +337,11 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         with self._lock:
             if key not in self._tools_of:
                 engine = self.engine
-                index = engine.index("cim10", edition.version)
+                index = engine.index("cim10", edition.version, embedded=True)
                 self._tools_of[key] = _Tools(
                     Reader.from_edition(edition, engine.lexicon),
                     Linker.from_index(index, edition, engine.encoder, engine.lexicon),
-                    ActReader.from_index(engine.index("ccam", ccam.version), ccam, engine.encoder),
+                    ActReader.from_index(engine.index("ccam", ccam.version, embedded=True), ccam, engine.encoder),
                 )
             return self._tools_of[key]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from typing import Any, Literal
 
 from pmsi_chain.domain import Position
@@ -15,8 +16,15 @@ from pmsi_chain.rules import load_guide
 CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 EXTERNAL = "XX"
 #: Changes whenever a function here cuts otherwise, so that older indexes are not taken for its own.
-CHUNKING = "2"
+CHUNKING = "3"
 GUIDE_EDITION = "2026"
+#: Facts of an act that a filter on a day compares, as `day_number`.
+VALID_FROM, VALID_TO = "valid_from", "valid_to"
+
+
+def day_number(day: date) -> int:
+    """20260308 for 8 March 2026: what a payload holds of a day, in an order that a range filter understands."""
+    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> list[Chunk]:
@@ -78,7 +86,13 @@ def ccam_chunks(edition: CcamEdition) -> list[Chunk]:
                     edition=edition.version,
                     positions=("ccam",),
                     is_label=rank == 0,
-                    facts={"chapter": entry.chapter, "sex": entry.sex, "notes": list(entry.notes)},
+                    facts={
+                        "chapter": entry.chapter,
+                        "sex": entry.sex,
+                        "notes": list(entry.notes),
+                        VALID_FROM: day_number(entry.valid_from or date.min),
+                        VALID_TO: day_number(entry.valid_to or date.max),
+                    },
                 )
             )
     return chunks

@@ -250,13 +250,34 @@ def train_reranker_command(
     train_reranker(data, out_dir, seed, device)
 
 
+@train_app.command("similarity")
+def train_similarity_command(
+    data: Annotated[Path, typer.Option(help="Répertoire des jeux d'essai : son expressions_*.csv.")],
+    out_dir: Annotated[Path | None, typer.Option(help="Répertoire du blend.json ; par défaut celui du paquet.")] = None,
+) -> None:
+    """Étalonner le score affiché par la recherche, après avoir refait le reclasseur."""
+    from pmsi_chain.encoders.dense import MODELS_DIR
+    from pmsi_chain.evaluation.retrieval import fit_similarity
+
+    similarity = fit_similarity(_engine(), data, progress=_progress)
+    similarity.write((out_dir or MODELS_DIR) / "blend.json")
+    out.print(f"pente {similarity.slope}, ordonnée {similarity.intercept}, n = {similarity.n}", highlight=False)
+
+
 @app.command()
 def bench(
     what: Annotated[str, typer.Argument(help="retrieval, evidence, coding ou speed.")],
     data: Annotated[Path, typer.Option(help="Répertoire des jeux d'essai.")],
     nomenclature: Annotated[str, typer.Option(help="Pour retrieval : cim10 ou ccam.")] = "cim10",
     limit: Annotated[int | None, typer.Option(min=1, help="Seulement les premiers cas.")] = None,
-    stock: Annotated[bool, typer.Option("--stock", help="Ajouter le BM25Retriever de LangChain.")] = False,
+    stock: Annotated[bool, typer.Option("--stock", help="Ajouter la chaîne LangChain d'origine (extra [bench]).")] = (
+        False
+    ),
+    bge_m3: Annotated[
+        str | None, typer.Option("--bge-m3", help="Pour retrieval : ajouter BGE-M3, répertoire de ses poids.")
+    ] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Pour retrieval : sans chaque partie, en Markdown.")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="Pour speed : index de 4 000 à 400 000 passages.")] = False,
     html: Annotated[Path | None, typer.Option(help="Pour coding : une page par compte rendu.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -266,7 +287,10 @@ def bench(
     kinds = ("retrieval", "evidence", "coding", "speed")
     if what not in kinds:
         raise InputError(f"bench {what} : banc inconnu ; donner {', '.join(kinds)}")
-    run_bench(what, data, nomenclature, limit, stock, html, as_json, out, _progress)
+    run_bench(
+        what, data, nomenclature, limit, stock, html, as_json, out, _progress,
+        bge_m3=bge_m3, without=ablate, growth=growth,
+    )  # fmt: skip
 
 
 @app.command()

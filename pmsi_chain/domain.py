@@ -62,12 +62,13 @@ class CodeCandidate(Value):
     """A code that retrieval proposes for an expression.
 
     Attributes:
-        similarity_score: in [0, 1]; how it is normalised is said by `source`: the reranker's probability for
-            "reranked", the RRF score divided by its maximum otherwise.
+        similarity_score: in [0, 1]; how it is normalised is said by `source`: for "reranked" the chance that the
+            code is right to its category (`pmsi_chain.similarity`), the RRF score divided by its maximum otherwise.
         source: the stage that gave `similarity_score`.
         chunk_id, chunk_text: the indexed chunk that matched.
         version: edition of the nomenclature, such as "2025".
-        ranks, scores: rank (from 1) and raw score per leg and stage, keyed "bm25", "vector", "fused", "reranked".
+        ranks, scores: rank (from 1) and raw score per leg and stage, keyed "bm25", "vector", each named
+            vector ("dense", "sparse"…), "fused", "reranked" (the probability that this very code is right).
     """
 
     code: str

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import cached_property, lru_cache
 from threading import RLock
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from langchain_core.documents import Document
@@ -17,12 +17,20 @@ from qdrant_client import QdrantClient
 
 from pmsi_chain.bm25 import FrenchBM25Retriever
 from pmsi_chain.checking import criteria_for
-from pmsi_chain.chunking import CODE_POSITIONS, ccam_corpus, cim10_corpus, guide_corpus
+from pmsi_chain.chunking import (
+    CODE_POSITIONS,
+    VALID_FROM,
+    VALID_TO,
+    ccam_corpus,
+    cim10_corpus,
+    day_number,
+    guide_corpus,
+)
 from pmsi_chain.codes import Cim10Code
 from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Position
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
 from pmsi_chain.errors import InputError
-from pmsi_chain.index import DENSE, SPARSE, CodeIndex, Corpus, Encoders, Progress, open_or_build
+from pmsi_chain.index import DENSE, SPARSE, Chunk, CodeIndex, Corpus, Encoders, Progress, open_or_build
 from pmsi_chain.lexicon import Lexicon, load_lexicon
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, load_ccam, load_cim10
 from pmsi_chain.qdrant_server import connect
@@ -35,6 +43,7 @@ from pmsi_chain.retrieval import (
 )
 from pmsi_chain.rules import GuideRule, load_guide
 from pmsi_chain.settings import Settings
+from pmsi_chain.similarity import Similarity
 from pmsi_chain.text import fold
 
 Nomenclature = Literal["cim10", "ccam"]
@@ -66,7 +75,7 @@ class RAGEngine:
         self._lock = RLock()
         self._indexes: dict[tuple[str, str, bool], CodeIndex] = {}
         self._guide: CodeEnsembleRetriever | None = None
-        self._retrievers: dict[tuple[str, str, str | None], BaseRetriever] = {}
+        self._retrievers: dict[tuple[str, str, str | None, date | None], BaseRetriever] = {}
         self._search_cached = lru_cache(maxsize=4096)(self._search_uncached)
 
     @classmethod
@@ -83,6 +92,11 @@ class RAGEngine:
             load_lexicon(),
             progress,
         )
+
+    def with_settings(self, **changes: Any) -> Self:
+        """An engine with other settings on the same encoders, to compare."""
+        settings = Settings(**{**self.settings.model_dump(), **changes})
+        return type(self)(settings, self.encoder, self._sparse, self.lexicon, self._progress)
 
     @cached_property
     def embedded_encoders(self) -> Encoders:
@@ -182,10 +196,13 @@ class RAGEngine:
         with self._lock:
             if publish or key not in self._indexes:
                 corpus = cim10_corpus(edition, group) if isinstance(edition, Cim10Edition) else ccam_corpus(edition)
-                self._indexes[key] = self._opened(corpus, embedded=embedded, rebuild=rebuild, publish=publish)
+                self._indexes[key] = self.open_corpus(corpus, embedded=embedded, rebuild=rebuild, publish=publish)
             return self._indexes[key]
 
-    def _opened(self, corpus: Corpus, *, embedded: bool, rebuild: bool = False, publish: bool = False) -> CodeIndex:
+    def open_corpus(
+        self, corpus: Corpus, *, embedded: bool = False, rebuild: bool = False, publish: bool = False
+    ) -> CodeIndex:
+        """The index of any corpus under this engine's settings, made first where it is not there; see `index`."""
         return open_or_build(
             self.settings.state_dir,
             corpus,
@@ -211,26 +228,45 @@ class RAGEngine:
         *,
         version: str | None = None,
         position: Position | None = None,
+        on: date | None = None,
         group: Literal["main", "external"] = "main",
     ) -> CodeEnsembleRetriever:
-        """The weighted RRF ensemble of BM25 and Qdrant, before reranking."""
-        settings = self.settings
-        return self._ensemble(
-            self.index(nomenclature, version, group), position, (settings.bm25_weight, settings.vector_weight)
+        """The weighted RRF ensemble of BM25 and Qdrant, before reranking; see `as_retriever`."""
+        if on is not None and nomenclature != "ccam":
+            raise InputError(
+                f"on={on} : les dates limitent les actes ; pour la CIM-10, donner version= (l'édition entière est en "
+                "vigueur, voir `cim10(on=…)`)"
+            )
+        return self.ensemble_over(
+            self.index(nomenclature, version, group),
+            position=position,
+            on=on,
+            expand_vectors=nomenclature != "ccam",  # « pct » of an act is « percutané », not « procalcitonine »
         )
 
-    def _ensemble(
+    def ensemble_over(
         self,
         index: CodeIndex,
-        position: Position | None,
-        weights: tuple[float, float],
+        *,
+        position: Position | None = None,
+        on: date | None = None,
+        weights: tuple[float, float] | None = None,
         encoders: Encoders | None = None,
+        expand_vectors: bool = True,
     ) -> CodeEnsembleRetriever:
+        """The ensemble over an open index.
+
+        Args:
+            position: only codes allowed there; on: only acts that may be coded on that day.
+            weights: of BM25 and of the vectors; those of the settings when None.
+            encoders: those that the index was made with; the engine's own when None.
+            expand_vectors: spell abbreviations out for the vectors too, and not for BM25 alone.
+        """
         settings = self.settings
         encoders = encoders or self.encoders
         allowed = None
-        if position is not None:
-            allowed = np.array([position in chunk.positions for chunk in index.chunks])
+        if position is not None or on is not None:
+            allowed = np.array([_is_allowed(chunk, position, on) for chunk in index.chunks])
         lexical = FrenchBM25Retriever(
             index=index.bm25, documents=index.documents, k=settings.fetch_k, allowed=allowed, expand=self.lexicon.expand
         )
@@ -240,13 +276,13 @@ class RAGEngine:
             self._vector_weights(encoders),
             k=settings.fetch_k,
             fetch_k=settings.fetch_k,
-            rrf_k=settings.rrf_k,
-            query_filter=payload_filter(positions=position),
-            expand=self.lexicon.expand,
+            rrf_k=settings.qdrant_rrf_k,
+            query_filter=payload_filter(on, positions=position),
+            expand=self.lexicon.expand if expand_vectors else None,
         )
         return CodeEnsembleRetriever(
             retrievers=[lexical, vectors],
-            weights=list(weights),
+            weights=list(weights or (settings.bm25_weight, settings.vector_weight)),
             c=settings.rrf_k,
             k=settings.rerank_k if settings.rerank else settings.fetch_k,
         )
@@ -257,15 +293,20 @@ class RAGEngine:
         *,
         version: str | None = None,
         position: Position | None = None,
+        on: date | None = None,
         k: int = 10,
         group: Literal["main", "external"] = "main",
     ) -> BaseRetriever:
         """The chain's retriever, a LangChain `BaseRetriever`: the ensemble wrapped in reranking compression.
 
         With `Settings(rerank=False)` it is the ensemble alone.
+
+        Args:
+            position: only codes allowed there.
+            on: only acts that may be coded on that day (CCAM; an edition of CIM-10 is in force as a whole).
         """
         settings = self.settings
-        ensemble = self.as_ensemble(nomenclature, version=version, position=position, group=group)
+        ensemble = self.as_ensemble(nomenclature, version=version, position=position, on=on, group=group)
         if not settings.rerank:
             return ensemble.model_copy(update={"k": k})
         depth = max(k, settings.rerank_k)
@@ -274,7 +315,7 @@ class RAGEngine:
             base_compressor=reranker,
             base_retriever=ensemble.model_copy(update={"k": depth}),
             k=k,
-            expand=self.lexicon.expand,
+            expand=None if nomenclature == "ccam" else self.lexicon.expand,
         )
 
     def search_icd10(
@@ -318,19 +359,39 @@ class RAGEngine:
         """`search_icd10` off the event loop."""
         return await asyncio.to_thread(self.search_icd10, query, top_k, version, position)
 
-    def search_ccam(self, query: str, top_k: int = 10, version: str | None = None) -> list[CodeCandidate]:
-        """CCAM acts for an expression, best first; see `search_icd10`."""
-        return self._search(query, top_k, "ccam", version, None, "main")
+    async def asearch_icd10_batch(
+        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, position: Position | None = None
+    ) -> list[list[CodeCandidate]]:
+        """`search_icd10_batch` off the event loop."""
+        return await asyncio.to_thread(self.search_icd10_batch, queries, top_k, version, position)
+
+    def search_ccam(
+        self, query: str, top_k: int = 10, version: str | None = None, on: date | None = None
+    ) -> list[CodeCandidate]:
+        """CCAM acts for an expression, best first; see `search_icd10`.
+
+        Args:
+            on: only acts that may be coded on that day; None: every act of the edition.
+        """
+        return self._search(query, top_k, "ccam", version, None, "main", on)
 
     def search_ccam_batch(
-        self, queries: Sequence[str], top_k: int = 10, version: str | None = None
+        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, on: date | None = None
     ) -> list[list[CodeCandidate]]:
         """`search_ccam` for several expressions, in their order."""
-        return [self.search_ccam(query, top_k, version) for query in queries]
+        return [self.search_ccam(query, top_k, version, on) for query in queries]
 
-    async def asearch_ccam(self, query: str, top_k: int = 10, version: str | None = None) -> list[CodeCandidate]:
+    async def asearch_ccam(
+        self, query: str, top_k: int = 10, version: str | None = None, on: date | None = None
+    ) -> list[CodeCandidate]:
         """`search_ccam` off the event loop."""
-        return await asyncio.to_thread(self.search_ccam, query, top_k, version)
+        return await asyncio.to_thread(self.search_ccam, query, top_k, version, on)
+
+    async def asearch_ccam_batch(
+        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, on: date | None = None
+    ) -> list[list[CodeCandidate]]:
+        """`search_ccam_batch` off the event loop."""
+        return await asyncio.to_thread(self.search_ccam_batch, queries, top_k, version, on)
 
     def _search(
         self,
@@ -340,13 +401,14 @@ class RAGEngine:
         version: str | None,
         position: Position | None,
         group: Literal["main", "external"],
+        on: date | None = None,
     ) -> list[CodeCandidate]:
         if not query.strip():
             raise InputError("requête vide : donner une expression clinique en français")
         if top_k < 1:
             raise InputError(f"top_k={top_k} : valeur refusée ; donner 1 ou plus")
         edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
-        return list(self._search_cached(query, top_k, nomenclature, edition.version, position, group))
+        return list(self._search_cached(query, top_k, nomenclature, edition.version, position, group, on))
 
     def _search_uncached(
         self,
@@ -356,11 +418,14 @@ class RAGEngine:
         version: str,
         position: Position | None,
         group: Literal["main", "external"],
+        on: date | None,
     ) -> tuple[CodeCandidate, ...]:
-        key = (f"{nomenclature}-{group}", version, position)
+        key = (f"{nomenclature}-{group}", version, position, on)
         with self._lock:
             if key not in self._retrievers:
-                self._retrievers[key] = self.as_retriever(nomenclature, version=version, position=position, group=group)
+                self._retrievers[key] = self.as_retriever(
+                    nomenclature, version=version, position=position, on=on, group=group
+                )
             retriever = self._retrievers[key]
         return tuple(candidate(document) for document in retriever.invoke(query, k=top_k))
 
@@ -376,8 +441,8 @@ class RAGEngine:
             raise InputError("question vide : poser une question en français")
         with self._lock:
             if self._guide is None:
-                index = self._opened(guide_corpus(), embedded=True)
-                self._guide = self._ensemble(index, None, (0.5, 0.5), self.embedded_encoders)
+                index = self.open_corpus(guide_corpus(), embedded=True)
+                self._guide = self.ensemble_over(index, weights=(0.5, 0.5), encoders=self.embedded_encoders)
         found = self._guide.invoke(question, k=top_k)
         return [(load_guide().rule(d.metadata["code"]), float(d.metadata["fused_score"])) for d in found]
 
@@ -407,11 +472,17 @@ class RAGEngine:
         return self.evidence.score(triples)
 
 
+def _is_allowed(chunk: Chunk, position: Position | None, on: date | None) -> bool:
+    if position is not None and position not in chunk.positions:
+        return False
+    return on is None or chunk.facts[VALID_FROM] <= day_number(on) <= chunk.facts[VALID_TO]
+
+
 def candidate(document: Document) -> CodeCandidate:
     """A retrieved document as the contract's value."""
     metadata = document.metadata
     reranked = metadata.get("relevance_score")
-    score = metadata["fused_score"] if reranked is None else reranked
+    score = metadata["fused_score"] if reranked is None else Similarity.from_package().score(reranked)
     stages = [name.removesuffix("_rank") for name in metadata if name.endswith("_rank") and name != "relevance_rank"]
     ranks = {stage: int(metadata[f"{stage}_rank"]) for stage in stages}
     scores = {stage: float(metadata[f"{stage}_score"]) for stage in stages}
@@ -422,7 +493,7 @@ def candidate(document: Document) -> CodeCandidate:
     return CodeCandidate(
         code=metadata["code"],
         label=metadata["label"],
-        similarity_score=min(1.0, max(0.0, float(score))),
+        similarity_score=score,
         source=leg if reranked is None else "reranked",
         chunk_id=metadata["chunk_id"],
         chunk_text=document.page_content,

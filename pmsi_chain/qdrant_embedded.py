@@ -167,7 +167,7 @@ def _fused(
 
 
 def edge_filter(query_filter: models.Filter | None) -> edge.Filter | None:
-    """A client filter of keyword conditions (any depth of must, should, must_not) for the engine.
+    """A client filter of keyword and range conditions (any depth of must, should, must_not) for the engine.
 
     Raises:
         ConfigurationError: a kind of condition that the embedded engine is not given here.
@@ -196,8 +196,13 @@ def _edge_condition(condition: Any) -> Any:
                 return edge.FieldCondition(condition.key, match=edge.MatchValue(value))
             case models.MatchAny(any=values):
                 return edge.FieldCondition(condition.key, match=edge.MatchAny(values))
+        if isinstance(condition.range, models.Range):
+            limits = condition.range
+            span = edge.RangeFloat(gte=limits.gte, gt=limits.gt, lte=limits.lte, lt=limits.lt)
+            return edge.FieldCondition(condition.key, range=span)
     raise ConfigurationError(
-        f"filtre {type(condition).__name__} : le moteur embarqué prend des égalités (MatchValue, MatchAny) ; "
+        f"filtre {type(condition).__name__} : le moteur embarqué prend des égalités (MatchValue, MatchAny) et des "
+        "intervalles de nombres (Range) ; "
         "pour d'autres, un serveur Qdrant (PMSI_QDRANT_URL)"
     )
 

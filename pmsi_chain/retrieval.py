@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from langchain_classic.retrievers import ContextualCompressionRetriever, EnsembleRetriever
@@ -23,6 +24,7 @@ from pydantic import ConfigDict, Field
 from qdrant_client import models
 from qdrant_client.http.exceptions import ApiException
 
+from pmsi_chain.chunking import VALID_FROM, VALID_TO, day_number
 from pmsi_chain.index import CodeIndex, Encoders
 from pmsi_chain.qdrant_server import unreachable
 from pmsi_chain.retriever_base import StrictRetriever, fresh
@@ -30,8 +32,13 @@ from pmsi_chain.retriever_base import StrictRetriever, fresh
 CODE = "code"
 
 
-def payload_filter(**equal: str | Sequence[str] | None) -> models.Filter | None:
-    """A filter on a chunk's metadata: `payload_filter(positions="dp", group="main")`; None values are left out."""
+def payload_filter(on: date | None = None, **equal: str | Sequence[str] | None) -> models.Filter | None:
+    """A filter on a chunk's metadata: `payload_filter(positions="dp", group="main")`; None values are left out.
+
+    Args:
+        on: only acts that may be coded on that day.
+        equal: field and its value, or the values of which one must be there.
+    """
     conditions: list[models.Condition] = [
         models.FieldCondition(
             key=f"metadata.{name}",
@@ -40,6 +47,12 @@ def payload_filter(**equal: str | Sequence[str] | None) -> models.Filter | None:
         for name, value in equal.items()
         if value is not None
     ]
+    if on is not None:
+        day = day_number(on)
+        conditions += [
+            models.FieldCondition(key=f"metadata.{VALID_FROM}", range=models.Range(lte=day)),
+            models.FieldCondition(key=f"metadata.{VALID_TO}", range=models.Range(gte=day)),
+        ]
     return models.Filter(must=conditions) if conditions else None
 
 

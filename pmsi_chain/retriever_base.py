@@ -11,7 +11,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 
 #: Steps of a search that leave `<step>_score` and `<step>_rank` in the metadata of the documents they answer.
-STEPS = ("bm25", "vector", "fused", "relevance")
+STEPS = ("bm25", "dense", "sparse", "contextual", "vector", "fused", "relevance")
 
 
 def fresh(document: Document, found: Mapping[str, float], legs: Iterable[str] = ()) -> Document:

@@ -21,7 +21,8 @@ class Settings(BaseSettings):
         state_dir: the one directory for indexes, caches and installed editions.
         edition: CIM-10 edition to use whatever the stay's date ("2025"); None: the one in force on that date.
         max_report_chars: longest report accepted, in characters.
-        rrf_k: the constant of reciprocal rank fusion.
+        rrf_k: the constant of reciprocal rank fusion in the ensemble: the smaller, the more the first ranks count.
+        qdrant_rrf_k: that of Qdrant's own fusion of the vectors, whose weights divide ranks.
         bm25_weight, vector_weight: weights of the two legs in the ensemble; only their ratio counts.
         sparse_weight: weight of the sparse vectors beside the dense ones (1) inside the Qdrant leg.
         bge_m3: directory of BGE-M3's weights, or its name on the hub, which downloads them (extra `[bge-m3]`); its
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     edition: str | None = None
     max_report_chars: int = Field(default=400_000, ge=1)
     rrf_k: int = Field(default=60, ge=1)
+    qdrant_rrf_k: int = Field(default=2, ge=1)
     bm25_weight: float = Field(default=0.1, ge=0.0)
     vector_weight: float = Field(default=0.9, ge=0.0)
     sparse_weight: float = Field(default=0.3, ge=0.0)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 
-from pmsi_chain import RAGEngine, Settings
+from pmsi_chain import CodingChain, RAGEngine, Settings
 from pmsi_chain.encoders.bge_m3 import BgeM3Encoder
 from pmsi_chain.errors import ConfigurationError
 
@@ -76,6 +76,15 @@ class TestLangChainConformance(EmbeddingsIntegrationTests):
 def test_a_missing_extra_names_itself(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"pmsi-chain\[bge-m3\]"):
         BgeM3Encoder.from_path(tmp_path)
+
+
+def test_reports_are_read_without_it(settings: Settings) -> None:
+    absent = Settings(**{**settings.model_dump(), "bge_m3": "/nowhere"})
+    chain = CodingChain.from_settings(absent)
+    coding = chain.invoke("Conclusion : embolie pulmonaire.")
+    assert {d.code[:3] for d in coding.diagnoses} == {"I26"}
+    with pytest.raises(ConfigurationError, match="BGE-M3"):
+        chain.engine.search_icd10("embolie pulmonaire")
 
 
 # -- a checkpoint in BGE-M3's own format, tiny and random ------------------------------------------------------------
@@ -175,6 +184,22 @@ def test_a_setting_searches_with_it_in_the_same_schema(checkpoint: Path, tmp_pat
     # reports go on being read with the embedded encoder
     assert engine.index("ccam", embedded=True).manifest.dims == {"dense": engine.encoder.dim}
     assert RAGEngine.from_settings(Settings(state_dir=tmp_path)).index("ccam").manifest.dims != index.manifest.dims
+
+
+def test_the_device_is_the_one_set(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import FlagEmbedding
+
+    asked: dict[str, Any] = {}
+    real = FlagEmbedding.BGEM3FlagModel
+
+    def loaded(path: str, **options: Any) -> Any:
+        asked.update(options)
+        return real(path, use_fp16=False, devices="cpu")
+
+    monkeypatch.setattr(FlagEmbedding, "BGEM3FlagModel", loaded)
+    engine = RAGEngine.from_settings(Settings(state_dir=tmp_path, bge_m3=str(checkpoint), bge_m3_device="cuda:0"))
+    assert engine.encoders.dense["dense"].dim == HIDDEN
+    assert asked == {"use_fp16": True, "devices": "cuda:0"}
 
 
 @pytest.mark.parametrize("name", ["sparse_linear.pt", "colbert_linear.pt", "config.json", "model.safetensors"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document
 
 from pmsi_chain.bm25 import FrenchBM25, FrenchBM25Retriever
 from pmsi_chain.text import tokens
@@ -80,6 +81,25 @@ def test_saved_index_answers_alike_and_holds_no_pickle(tmp_path: Path) -> None:
         assert file.suffix in (".json", ".npy")
         if file.suffix == ".npy":
             np.load(file, allow_pickle=False)
+
+
+def test_saved_retriever_answers_alike(tmp_path: Path) -> None:
+    documents = [Document(id=f"d{n}", page_content=text, metadata={"n": n}) for n, text in enumerate(LABELS)]
+    retriever = FrenchBM25Retriever.from_documents(documents, k=2)
+    retriever.save(tmp_path / "r")
+    assert FrenchBM25Retriever.load(tmp_path / "r", k=2).invoke("hépatite B") == retriever.invoke("hépatite B") != []
+    assert {p.suffix for p in (tmp_path / "r").rglob("*") if p.is_file()} <= {".json", ".jsonl", ".npy"}
+    odd = FrenchBM25Retriever.from_documents([Document(page_content="x", metadata={"o": object()})])
+    with pytest.raises(TypeError):
+        odd.save(tmp_path / "odd")
+
+
+def test_scores_of_an_earlier_search_never_win() -> None:
+    stale = {"bm25_score": 99.0, "bm25_rank": 7, "fused_score": 1.0, "relevance_score": 1.0, "apgar_score": 10}
+    found = FrenchBM25Retriever.from_documents([Document(page_content="asthme", metadata=stale)]).invoke("asthme")
+    assert found[0].metadata["bm25_rank"] == 1
+    assert found[0].metadata["bm25_score"] < 99
+    assert set(found[0].metadata) == {"bm25_score", "bm25_rank", "apgar_score"}
 
 
 def test_retriever_gives_scores_and_refuses_what_it_does_not_know() -> None:

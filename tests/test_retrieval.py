@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 from qdrant_client import QdrantClient, models
 
@@ -97,7 +99,12 @@ def points() -> list[models.PointStruct]:
             },
             payload={
                 "page_content": f"t{n}",
-                "metadata": {"group": "ab"[n % 2], "positions": ["dp", "das"][: 1 + n % 2]},
+                "metadata": {
+                    "group": "ab"[n % 2],
+                    "positions": ["dp", "das"][: 1 + n % 2],
+                    "valid_from": 20200101 + n,
+                    "valid_to": 20200110 + n,
+                },
             },
         )
         for n in range(30)
@@ -124,6 +131,7 @@ QUERIES: list[dict[str, Any]] = [
     {"query": models.SparseVector(indices=[1, 11], values=[1.0, 1.0]), "using": "sparse"},
     {"query": [1.0, 0.0, 1.0], "using": "dense", "query_filter": payload_filter(group="a")},
     {"query": [1.0, 0.0, 1.0], "using": "dense", "query_filter": payload_filter(positions=["das"], group="b")},
+    {"query": [1.0, 0.0, 1.0], "using": "dense", "query_filter": payload_filter(date(2020, 1, 12), group="b")},
 ]
 
 
@@ -157,7 +165,7 @@ def test_embedded_fusion_is_the_servers_formula_with_ties_by_id(both: tuple[Any,
 
 
 def test_a_filter_the_embedded_engine_lacks_is_refused() -> None:
-    odd = models.Filter(must=[models.FieldCondition(key="metadata.age", range=models.Range(gte=3))])
+    odd = models.Filter(must=[models.FieldCondition(key="metadata.label", match=models.MatchText(text="rein"))])
     with pytest.raises(ConfigurationError, match="PMSI_QDRANT_URL"):
         edge_filter(odd)
 
@@ -291,6 +299,24 @@ class TestHybridConformance(RetrieversIntegrationTests):
         return "appendicectomie"
 
 
+class TestEnsembleConformance(RetrieversIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _engine(self, engine: RAGEngine) -> None:
+        self.engine = engine
+
+    @property
+    def retriever_constructor(self) -> Any:
+        return lambda k=3: self.engine.as_ensemble("ccam").model_copy(update={"k": k})
+
+    @property
+    def retriever_constructor_params(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def retriever_query_example(self) -> str:
+        return "appendicectomie"
+
+
 class TestCompressionConformance(RetrieversIntegrationTests):
     @pytest.fixture(autouse=True)
     def _engine(self, engine: RAGEngine) -> None:
@@ -307,6 +333,63 @@ class TestCompressionConformance(RetrieversIntegrationTests):
     @property
     def retriever_query_example(self) -> str:
         return "appendicectomie"
+
+
+def test_a_langchain_store_is_searched_by_its_own_parts(engine: RAGEngine) -> None:
+    store = QdrantVectorStore.from_texts(
+        LABELS,
+        engine.encoder,
+        metadatas=[{"code": str(n), "dense_rank": 99, "fused_score": 1.0} for n in range(len(LABELS))],
+        sparse_embedding=engine.embedded_encoders.sparse["sparse"],  # type: ignore[arg-type]
+        retrieval_mode=RetrievalMode.HYBRID,
+        location=":memory:",
+        vector_name="dense",
+        sparse_vector_name="sparse",
+    )
+    found = QdrantHybridRetriever.from_store(store, (1.0, 0.3), k=3, exact=False).invoke("appendicite")
+    assert found[0].page_content == "Appendicite aiguë"
+    assert found[0].metadata["dense_rank"] == found[0].metadata["vector_rank"] == 1, "what was stored never wins"
+    assert all("fused_score" not in document.metadata for document in found)
+    only = QdrantHybridRetriever.from_store(store, (0.0, 1.0), k=3, exact=False).invoke("appendicite")
+    assert "dense_rank" not in only[0].metadata
+    with pytest.raises(TypeError, match="it takes k"):
+        QdrantHybridRetriever.from_store(store, exact=False).invoke("appendicite", filter={})
+
+
+def test_as_many_candidates_as_asked_pass_the_reranker(engine: RAGEngine) -> None:
+    assert len(engine.search_icd10("fracture", top_k=30)) == 30
+    assert len(engine.as_retriever("cim10", k=30).invoke("fracture")) == 30
+
+
+async def test_the_compressor_answers_alike_off_the_event_loop(engine: RAGEngine) -> None:
+    documents = engine.as_ensemble("ccam").invoke("appendicectomie")
+    assert await engine.reranker.acompress_documents(documents, "appendicectomie") == (
+        engine.reranker.compress_documents(documents, "appendicectomie")
+    )
+    with pytest.raises(TypeError):
+        engine.reranker.compress_documents(documents, "appendicectomie", top_k=3)  # type: ignore[call-arg]
+
+
+def test_only_acts_of_that_day(engine: RAGEngine, tmp_path: Path) -> None:
+    edition = engine.ccam()
+    ended = replace(edition.entry("HHFA016"), valid_to=date(2020, 1, 1))
+    chunks = ccam_chunks(Edition(edition, {"HHFA016": ended}))  # type: ignore[arg-type]
+    corpus = replace(ccam_corpus(edition), cut=lambda: [c for c in chunks if c.code.startswith("HHFA")])
+    index = open_or_build(tmp_path, corpus, engine.encoders)
+    everything = engine.ensemble_over(index).invoke("appendicectomie coelio")
+    after = engine.ensemble_over(index, on=date(2026, 3, 1)).invoke("appendicectomie coelio")
+    assert "HHFA016" in {d.metadata["code"] for d in everything}
+    assert {d.metadata["code"] for d in everything} - {d.metadata["code"] for d in after} == {"HHFA016"}
+    assert engine.search_ccam("cataracte", 3, on=date(2026, 3, 1)) == engine.search_ccam("cataracte", 3)
+    with pytest.raises(InputError, match="version="):
+        engine.as_retriever("cim10", on=date(2026, 3, 1))
+
+
+def test_an_act_is_searched_by_the_words_of_its_list(engine: RAGEngine) -> None:
+    """« pct » is « percutané » there; in a report the lexicon reads « procalcitonine »."""
+    vectors = engine.as_ensemble("ccam").retrievers[1]
+    assert vectors.expand is None  # type: ignore[union-attr]
+    assert engine.as_ensemble("cim10").retrievers[1].expand is not None  # type: ignore[union-attr]
 
 
 def test_candidates_hold_scores_ranks_and_sources(engine: RAGEngine) -> None:
@@ -350,6 +433,8 @@ def test_batch_and_async_equal_one_by_one(engine: RAGEngine) -> None:
 
 
 async def test_async_search_equals_search(engine: RAGEngine) -> None:
+    assert await engine.asearch_icd10_batch(["BPCO"], 3) == engine.search_icd10_batch(["BPCO"], 3)
+    assert await engine.asearch_ccam_batch(["cataracte"], 3) == engine.search_ccam_batch(["cataracte"], 3)
     assert await engine.asearch_icd10("embolie pulmonaire", 3) == engine.search_icd10("embolie pulmonaire", 3)
     assert await engine.asearch_ccam("cataracte", 3) == engine.search_ccam("cataracte", 3)
 

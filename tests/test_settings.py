@@ -66,6 +66,10 @@ def test_rrf_k_fetch_k_and_rerank_k_have_effect(settings: Settings) -> None:
     sharp = engine_with(settings, rerank=False, rrf_k=1).search_ccam("hématome sous-dural", 10)
     flat = engine_with(settings, rerank=False, rrf_k=1000).search_ccam("hématome sous-dural", 10)
     assert sharp[9].similarity_score < flat[9].similarity_score
+    vectors = {"rerank": False, "bm25_weight": 0.0, "sparse_weight": 1.0}
+    assert codes(engine_with(settings, qdrant_rrf_k=1, **vectors)) != codes(
+        engine_with(settings, qdrant_rrf_k=1000, **vectors)
+    )
     assert len(codes(engine_with(settings, rerank=False, fetch_k=2), top_k=50)) < len(
         codes(engine_with(settings, rerank=False, fetch_k=40), top_k=50)
     )
