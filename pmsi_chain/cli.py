@@ -72,7 +72,10 @@ def _code(stay: Stay, as_json: bool, html: Path | None, llm: bool) -> None:
     from pmsi_chain.settings import Settings
 
     chain = CodingChain.from_settings(Settings(), llm=llm, progress=_progress)
-    _show(chain.invoke(stay), stay, as_json, html)
+    for coding in chain.stream(stay):
+        if llm and coding.trace.stage == "decisions":
+            _progress("Les règles ont décidé ; le modèle de langage est interrogé…")
+    _show(coding, stay, as_json, html)
 
 
 @app.command()
@@ -266,8 +269,8 @@ def train_similarity_command(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="retrieval, evidence, coding ou speed.")],
-    data: Annotated[Path, typer.Option(help="Répertoire des jeux d'essai.")],
+    what: Annotated[str, typer.Argument(help="retrieval, evidence, coding, speed, ou serve (charge du service).")],
+    data: Annotated[Path | None, typer.Option(help="Répertoire des jeux d'essai ; sans objet pour serve.")] = None,
     nomenclature: Annotated[str, typer.Option(help="Pour retrieval : cim10 ou ccam.")] = "cim10",
     limit: Annotated[int | None, typer.Option(min=1, help="Seulement les premiers cas.")] = None,
     stock: Annotated[bool, typer.Option("--stock", help="Ajouter la chaîne LangChain d'origine (extra [bench]).")] = (
@@ -279,18 +282,52 @@ def bench(
     ablate: Annotated[bool, typer.Option("--ablate", help="Pour retrieval : sans chaque partie, en Markdown.")] = False,
     growth: Annotated[bool, typer.Option("--growth", help="Pour speed : index de 4 000 à 400 000 passages.")] = False,
     html: Annotated[Path | None, typer.Option(help="Pour coding : une page par compte rendu.")] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Pour serve : clients à la fois.")] = 32,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Pour serve : durée, en secondes.")] = 60.0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Mesurer sur des données publiques, avec effectifs et intervalles à 95 %."""
-    from pmsi_chain.evaluation.report import run_bench
-
+    """Mesurer sur des données publiques, avec effectifs et intervalles à 95 % ; ou charger le service."""
+    if what == "serve":
+        _bench_serve(clients, seconds, as_json)
+        return
     kinds = ("retrieval", "evidence", "coding", "speed")
     if what not in kinds:
-        raise InputError(f"bench {what} : banc inconnu ; donner {', '.join(kinds)}")
+        raise InputError(f"bench {what} : banc inconnu ; donner {', '.join(kinds)} ou serve")
+    if data is None:
+        raise InputError(f"bench {what} : donner --data, le répertoire des jeux d'essai")
+    from pmsi_chain.evaluation.report import run_bench
+
     run_bench(
         what, data, nomenclature, limit, stock, html, as_json, out, _progress,
         bge_m3=bge_m3, without=ablate, growth=growth,
     )  # fmt: skip
+
+
+def _bench_serve(clients: int, seconds: float, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from pmsi_chain.display import print_json
+    from pmsi_chain.evaluation.load import bench_serve
+
+    result = bench_serve(clients, seconds, _progress)
+    if as_json:
+        print_json(out, json.dumps(asdict(result), ensure_ascii=False, indent=2))
+        return
+    table = Table(title=f"{clients} clients pendant {result.seconds:g} s, compte rendu de {result.chars} caractères",
+                  title_justify="left")  # fmt: skip
+    table.add_column("Mesure")
+    table.add_column("Valeur", justify="right")
+    errors = ", ".join(f"{name} : {n}" for name, n in result.errors.items()) or "0"
+    for name, value in (
+        ("demandes répondues", f"{result.requests} ({result.per_second:g}/s)"),
+        ("temps p50 / p95 / max", f"{result.p50_ms:g} / {result.p95_ms:g} / {result.max_ms:g} ms"),
+        ("erreurs", errors),
+        ("en cours à l'arrêt, dont perdues", f"{result.in_flight_at_stop}, {result.lost_at_stop}"),
+    ):
+        table.add_row(name, value)
+    out.print(table)
 
 
 @app.command()

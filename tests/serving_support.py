@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -14,7 +15,8 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from pmsi_chain import CodingChain, Settings
+from pmsi_chain import CodingChain, RAGEngine, Settings
+from pmsi_chain.serving.server import DrainingServer
 
 #: A word of no report and no code: wherever it shows, a report has leaked.
 CANARY = "Zyxomarine"
@@ -31,13 +33,20 @@ def real_chain(state_dir: Path) -> CodingChain:
     return CodingChain.from_settings(Settings(state_dir=state_dir))
 
 
+def engine_with(engine: RAGEngine, settings: Settings) -> RAGEngine:
+    """The engine under other settings that change nothing of its indexes, which stay open."""
+    other = copy.copy(engine)
+    other.settings = settings
+    return other
+
+
 class Running:
     """A server and how to stop it."""
 
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=30)
         logging.getLogger("uvicorn.access").disabled = True  # as `serve` does: it would log addresses as they came
-        self.server = uvicorn.Server(config)
+        self.server = DrainingServer(config)
         self.thread = threading.Thread(target=self.server.run)
 
     def start(self) -> str:

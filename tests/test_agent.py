@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -29,10 +34,11 @@ from pmsi_chain.domain import (
 )
 from pmsi_chain.errors import ConfigurationError, EditionError, InputError, ReportError
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, load_ccam, load_cim10
+from pmsi_chain.privacy.conversation import ConversationPseudonymiser
 from pmsi_chain.prompts import load_prompt
 from pmsi_chain.settings import Settings
-from pmsi_chain.text import tokens
-from tests.scripted import Scripted, scripted_models
+from pmsi_chain.text import fold, tokens
+from tests.scripted import Scripted, ScriptedModel, scripted_models
 
 CANARY = "Zyxomarine"
 
@@ -361,7 +367,99 @@ def test_agent_that_never_answers_is_stopped(scripted: Scripted) -> None:
     ]
     messages = create_coding_agent(scripted(*turns), LabelEngine()).invoke(ask("E43 ?"))["messages"]
     assert messages[-1].type == "ai"
-    assert "limit" in messages[-1].text
+    assert f"{MAX_MODEL_CALLS} étapes" in messages[-1].text
+
+
+# -- what the model reads ---------------------------------------------------------------------------------------------
+
+LETTER = (
+    f"Madame {CANARY} Odette, née le 12/03/1954, tél. 06 12 34 56 78, admise le 02/04/2026.\n"
+    "Conclusion : dénutrition sévère."
+)
+SECRETS = (CANARY, "Odette", "12/03/1954", "06 12 34 56 78", "02/04/2026")
+
+
+class Repeating(ScriptedModel):
+    """Calls `code_report` with the report as it reads it, then says who and when."""
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self._seen.append(messages)
+        question = next(m for m in messages if isinstance(m, HumanMessage)).text
+        if isinstance(messages[-1], ToolMessage):
+            said = AIMessage(
+                f"{question.split(',')[0]} a une dénutrition, admise le {question.split('admise le ')[1][:10]}."
+            )
+        else:
+            said = calls("code_report", report=question)
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+
+def test_names_numbers_and_dates_are_hidden_from_the_model_and_come_back() -> None:
+    model = Repeating(script=[])
+    agent = create_coding_agent(model, LabelEngine(), CHAIN)
+    messages = agent.invoke(ask(LETTER))["messages"]
+    for secret in SECRETS:
+        assert secret not in repr(model.seen)
+    assert "[NOM_1]" in model.said
+    assert messages[1].tool_calls[0]["args"]["report"] == LETTER  # the tool reads the original
+    assert messages[2].artifact.das[0].code == "E43"
+    assert messages[-1].text == f"Madame {CANARY} Odette a une dénutrition, admise le 02/04/2026."
+    assert messages[0].text == LETTER
+
+
+async def test_they_are_hidden_in_asynchronous_calls_too() -> None:
+    model = Repeating(script=[])
+    messages = (await create_coding_agent(model, LabelEngine(), CHAIN).ainvoke(ask(LETTER)))["messages"]
+    assert CANARY not in repr(model.seen)
+    assert CANARY in messages[-1].text
+
+
+def test_a_conversation_keeps_its_surrogates_and_its_shift(scripted: Scripted) -> None:
+    model = scripted("Oui.", "Non.")
+    agent = create_coding_agent(model, LabelEngine())
+    first = agent.invoke(ask(LETTER))["messages"]
+    agent.invoke({"messages": [*first, HumanMessage(f"Et si {CANARY} était sortie le 03/04/2026 ?")]})
+    assert model.seen[0][1].text == model.seen[1][1].text
+    assert CANARY not in model.said
+    assert "[NOM_1]" in model.seen[1][-1].text
+
+
+def test_a_model_that_may_read_all_reads_all(scripted: Scripted) -> None:
+    model = scripted("Bonjour.")
+    create_coding_agent(model, LabelEngine(), identified=True).invoke(ask(LETTER))
+    assert all(secret in model.said for secret in SECRETS)
+
+
+def test_what_the_tools_found_goes_to_the_model_without_the_names(scripted: Scripted) -> None:
+    model = scripted(calls("code_report", report=f"Mme {CANARY} : dénutrition sévère"), "Voilà.")
+    create_coding_agent(model, LabelEngine(), CHAIN).invoke(ask(f"Code la lettre de Mme {CANARY}."))
+    assert CANARY not in repr(model.seen[1])
+    assert any(isinstance(m, ToolMessage) for m in model.seen[1])
+
+
+@given(st.lists(st.text(max_size=60) | st.sampled_from([LETTER, f"Dr {CANARY}", "le 02/04/2026", ""]), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_every_text_of_a_conversation_comes_back(texts: list[str]) -> None:
+    hidden = ConversationPseudonymiser(b"k")(texts)
+    assert len(hidden.texts) == len(texts)
+    for text, shown in zip(texts, hidden.texts, strict=True):
+        if LETTER in text:
+            assert not any(secret in shown for secret in SECRETS)
+        if not any(r.kind == "name" for r in hidden.view.replacements):
+            continue
+        assert fold(hidden.restore(shown)).count(fold(CANARY)) == fold(text).count(fold(CANARY))
+
+
+def test_questions_are_written_to_the_audit_log_without_their_words(scripted: Scripted, tmp_path: Path) -> None:
+    engine = LabelEngine()
+    engine.settings = Settings(audit_log=tmp_path / "audit.jsonl")
+    agent = create_coding_agent(scripted("Bonjour."), engine)
+    agent.invoke(ask(LETTER), {"metadata": {"caller": "dim-3"}})
+    (line,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert (line["action"], line["caller"], line["sent"]) == ("agent", "dim-3", "pseudonymised")
+    assert (line["prompt_id"], line["prompt_sha256"]) == ("agent_v1", load_prompt("agent_v1").sha256)
+    assert line["messages"] == [hashlib.sha256(LETTER.encode()).hexdigest()]
+    assert CANARY not in repr(line)
 
 
 def test_agent_refuses_tracing(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from pmsi_chain import CodingChain, RAGEngine, Settings, Stay
+from pmsi_chain import CodingChain, Settings, Stay
 from pmsi_chain.audit import AuditLog
 from pmsi_chain.errors import ConfigurationError, ServiceError
 from pmsi_chain.llm import LlmSelector
 from tests.scripted import Scripted, scripted_models
-from tests.serving_support import CANARY, REPORT, real_chain
+from tests.serving_support import CANARY, REPORT, engine_with, real_chain
 
 STAY = Stay(text=REPORT, sex="F", age=74, id="sejour-17")
 
@@ -36,10 +36,8 @@ def log(tmp_path: Path) -> Path:
 
 def audited(state_dir: Path, log: Path, selector: Any = None, **more: Any) -> CodingChain:
     """The chain of the run with an audit log; its parts are shared."""
-    shared = real_chain(state_dir)
     settings = Settings(state_dir=state_dir, audit_log=log, **more)
-    engine = RAGEngine(settings, shared.engine.encoder, shared.engine.sparse, shared.engine.lexicon)
-    return CodingChain(engine, selector)
+    return CodingChain(engine_with(real_chain(state_dir).engine, settings), selector)
 
 
 def lines(log: Path) -> list[dict[str, Any]]:

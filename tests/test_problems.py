@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pmsi_chain.agent import CheckCodingArgs, SearchIcd10Args
 from pmsi_chain.domain import Stay
 from pmsi_chain.problems import problems_line, told
 from pmsi_chain.settings import Settings
+from pmsi_chain.tools import CheckCodingArgs, SearchIcd10Args
 
 CANARY = "Zyxomarine"
 

@@ -106,6 +106,18 @@ async def test_remote_events_show_the_steps_and_filter(client: httpx.Client) -> 
     await coding.async_client.aclose()
 
 
+async def test_remote_log_is_the_chains_own(client: httpx.Client, chain: CodingChain) -> None:
+    coding = remote(client, "/coding")
+    log: Any = None
+    async for patch in coding.astream_log(STAY):
+        log = patch if log is None else log + patch
+    assert {"read", "link", "propose", "decide", "verify"} <= set(log.state["logs"])
+    assert timeless(log.state["final_output"]) == local(chain, STAY)
+    with_state = client.post("/coding/stream_log", json={"input": STAY, "diff": False}).text
+    assert '"state":' in with_state
+    await coding.async_client.aclose()
+
+
 def test_remote_search_equals_the_engine(client: httpx.Client, chain: CodingChain) -> None:
     search = remote(client, "/search")
     here = chain.engine.search_icd10("IDM inférieur", 3, position="dp")

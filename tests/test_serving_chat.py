@@ -10,9 +10,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from pmsi_chain import CodingChain, Settings
-from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.serving.app import create_app
-from pmsi_chain.serving.chat import Sessions, model_of
+from pmsi_chain.serving.chat import Sessions
 from tests.scripted import Scripted, scripted_models
 from tests.serving_support import CANARY, real_chain, serving
 
@@ -69,13 +68,6 @@ def test_a_dead_endpoint_is_told_without_the_question(chain: CodingChain) -> Non
     assert answer.status_code == 503
     assert "injoignable" in answer.json()["detail"]
     assert CANARY not in answer.text
-
-
-def test_a_model_elsewhere_needs_consent() -> None:
-    elsewhere = Settings(llm_base_url="https://llm.example/v1", llm_model="m")
-    with pytest.raises(ConfigurationError, match="PMSI_LLM_SEND_IDENTIFIED"):
-        model_of(elsewhere)
-    assert model_of(elsewhere.model_copy(update={"llm_send_identified": True})) is not None
 
 
 def test_sessions_are_bounded_in_number_length_and_age() -> None:

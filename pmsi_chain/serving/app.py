@@ -1,8 +1,9 @@
 """The endpoint: coding, search and conversation over HTTP, a page for a coder, health.
 
-Routes under `/coding` and `/search` speak LangServe's protocol (see `pmsi_chain.serving.langserve`). Nothing that is
-asked is kept, except a conversation, in memory, until it is forgotten. Pages load nothing from elsewhere: the
-documentation at `/docs` is drawn here from the OpenAPI description, because FastAPI's own pages need a CDN.
+Routes under `/coding`, `/search` and `/agent` speak LangServe's protocol (see `pmsi_chain.serving.langserve`). Nothing
+that is asked is kept, except a conversation, in memory, until it is forgotten, and what the audit log is set to hold.
+Pages load nothing from elsewhere: the documentation at `/docs` is drawn here from the OpenAPI description, because
+FastAPI's own pages need a CDN.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ from pmsi_chain.index import Progress
 from pmsi_chain.privacy import refuse_tracing
 from pmsi_chain.problems import problems_line
 from pmsi_chain.serving.chat import ChatBody, Sessions, chat_routes
+from pmsi_chain.serving.conversing import Conversing
 from pmsi_chain.serving.docs import docs_page
-from pmsi_chain.serving.exposed import CODING, SEARCH
+from pmsi_chain.serving.exposed import CODING, SEARCH, agent_exposed
 from pmsi_chain.serving.guard import Guard
-from pmsi_chain.serving.langserve import BatchBody, EventsBody, protocol_routes
+from pmsi_chain.serving.langserve import BatchBody, LogBody, protocol_routes
 from pmsi_chain.serving.parts import Parts
 from pmsi_chain.serving.told import line_of, status_of
 from pmsi_chain.settings import Settings
 
-_KNOWN_FIELDS = frozenset({"body", "path", *EventsBody.model_fields, *BatchBody.model_fields, *ChatBody.model_fields})
+_KNOWN_FIELDS = frozenset({"body", "path", *LogBody.model_fields, *BatchBody.model_fields, *ChatBody.model_fields})
 _HTTP_TOLD = {404: "adresse inconnue : voir /docs", 405: "méthode refusée à cette adresse : voir /docs"}
 
 
@@ -83,11 +85,14 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.parts = parts
+    app.state.draining = False
     app.add_middleware(Guard, settings=settings)
     _tell_errors(app)
     app.include_router(protocol_routes(CODING, parts))
     app.include_router(protocol_routes(SEARCH, parts))
-    app.include_router(chat_routes(settings, chat_model, sessions or Sessions()))
+    conversing = Conversing(settings, chat_model)
+    app.include_router(protocol_routes(agent_exposed(conversing), parts))
+    app.include_router(chat_routes(conversing, sessions or Sessions()))
     _add_pages(app, parts)
     return app
 

@@ -1,4 +1,4 @@
-"""A conversation with the coding agent; only where a language model is configured that may read what is written."""
+"""A conversation with the coding agent, remembered for a while; only where a language model is configured."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Request
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from pmsi_chain.agent import create_coding_agent
-from pmsi_chain.errors import ConfigurationError
-from pmsi_chain.privacy import is_loopback
+from pmsi_chain.serving.conversing import Conversing
+from pmsi_chain.serving.guard import metadata_of
 from pmsi_chain.serving.langserve import LoadedParts
-from pmsi_chain.settings import Settings
 
 
 class ChatBody(BaseModel):
@@ -112,42 +109,20 @@ class Sessions:
         return self._sessions.pop(session_id, None) is not None
 
 
-def model_of(settings: Settings) -> BaseChatModel:
-    """The language model that may read a conversation.
-
-    Raises:
-        ConfigurationError: none is configured, or it is not on this machine and identified texts may not leave.
-    """
-    url = settings.llm_base_url
-    if not url or not settings.llm_model:
-        raise ConfigurationError(
-            "la conversation demande un modèle de langage : régler PMSI_LLM_BASE_URL et PMSI_LLM_MODEL ; "
-            "le codage et la recherche répondent sans lui"
-        )
-    if not is_loopback(url) and not settings.llm_send_identified:
-        raise ConfigurationError(
-            "le modèle de langage n'est pas sur cette machine et une conversation lui est envoyée telle quelle : "
-            "en prendre un local, ou l'accepter avec PMSI_LLM_SEND_IDENTIFIED=true"
-        )
-    from pmsi_chain.llm.endpoint import chat_model
-
-    return chat_model(settings)
-
-
-def chat_routes(settings: Settings, model: BaseChatModel | None, sessions: Sessions) -> APIRouter:
+def chat_routes(conversing: Conversing, sessions: Sessions) -> APIRouter:
     """`POST /chat` and `DELETE /chat/{session}`."""
     router = APIRouter(tags=["Conversation"])
 
     @router.post("/chat", summary="Poser une question à l'agent")
     async def chat(body: Annotated[ChatBody, Body()], request: Request, loaded: LoadedParts) -> ChatAnswer:
-        asked = model or model_of(settings)
+        agent = conversing.agent(loaded)
         session = sessions.open(body.session)
         if session is None:
             raise HTTPException(404, "conversation inconnue ou oubliée : en ouvrir une autre, sans donner session")
-        async with session.lock:
-            agent = create_coding_agent(asked, loaded.engine, loaded.chain, allow_tracing=settings.allow_tracing)
+        async with session.lock, request.app.state.parts.talks:
             given = [*session.messages, HumanMessage(body.message)]
-            messages = await _answered(agent, given, settings)
+            metadata = metadata_of(request.scope, conversing.settings.audit_user_header)
+            messages = (await agent.ainvoke({"messages": given}, {"metadata": metadata}))["messages"]
             sessions.keep(session, messages)
         new = messages[len(given) :]
         answer = messages[-1].text if messages else ""
@@ -159,19 +134,6 @@ def chat_routes(settings: Settings, model: BaseChatModel | None, sessions: Sessi
             raise HTTPException(404, "conversation inconnue ou déjà oubliée")
 
     return router
-
-
-async def _answered(agent: Any, given: list[BaseMessage], settings: Settings) -> list[BaseMessage]:
-    """The conversation with the agent's answer; what an endpoint's failure means is said by an error of ours."""
-    import openai
-
-    try:
-        messages: list[BaseMessage] = (await agent.ainvoke({"messages": given}))["messages"]
-    except openai.OpenAIError as error:
-        from pmsi_chain.llm.endpoint import failure_of
-
-        raise failure_of(error, settings.llm_timeout_s).error from None
-    return messages
 
 
 def _tools(messages: list[BaseMessage]) -> list[ToolUse]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import socket
 import sys
 from ipaddress import ip_address
@@ -32,6 +33,7 @@ def serve_command(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, *, llm: bo
         import uvicorn
 
         from pmsi_chain.serving.app import create_app
+        from pmsi_chain.serving.server import DrainingServer
     except ModuleNotFoundError as error:
         raise _missing(error, "serve") from None
     settings = Settings()
@@ -43,13 +45,14 @@ def serve_command(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, *, llm: bo
     app = create_app(settings, llm=llm, progress=_tell)
     listening = _listen(host, port)
     _log_to_stderr()
+    patience_s = _SHUTDOWN_S + (math.ceil(settings.llm_timeout_s) if llm else 0)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_SHUTDOWN_S
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=patience_s
     )
     shown = f"[{host}]" if ":" in host else host
     _tell(f"pmsi-chain écoute sur http://{shown}:{listening.getsockname()[1]}")
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        DrainingServer(config).run(sockets=[listening])
     except KeyboardInterrupt:
         _tell("Arrêté.")
 

@@ -1,4 +1,4 @@
-"""What the endpoint exposes: the coding chain and the search, as runnables with their input and output in JSON."""
+"""What the endpoint exposes: the coding chain, the search and the agent, with their input and output in JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pmsi_chain.case import Case
 from pmsi_chain.domain import CodeCandidate, Coding, Position, Stay, Value
 from pmsi_chain.errors import InputError
 from pmsi_chain.problems import problems_line
+from pmsi_chain.serving.conversing import Conversing
 from pmsi_chain.serving.parts import Loaded
 
 _V = TypeVar("_V", bound=Value)
@@ -49,6 +50,7 @@ class Exposed:
         runnable: the part of those loaded that answers.
         read: JSON → the runnable's input; raises `InputError` without a word of it.
         input_schema, output_schema: JSON schemas.
+        talks: it waits for a language model most of the time, and takes no place from what computes.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Exposed:
     read: Callable[[Loaded, Any], Any]
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
+    talks: bool = False
 
 
 def _search(loaded: Loaded) -> Runnable[SearchRequest, list[CodeCandidate]]:
@@ -106,6 +109,31 @@ SEARCH = Exposed(
     SEARCH_SCHEMA,
     CANDIDATES_SCHEMA,
 )
+
+
+_MESSAGE_SCHEMA = {
+    "type": "object",
+    "properties": {"type": {"enum": ["human", "ai", "tool"]}, "content": {"type": "string"}},
+    "required": ["type", "content"],
+}
+_MESSAGES_SCHEMA = {
+    "type": "object",
+    "properties": {"messages": {"type": "array", "items": _MESSAGE_SCHEMA}},
+    "required": ["messages"],
+}
+
+
+def agent_exposed(conversing: Conversing) -> Exposed:
+    """The agent; its input is a question, or the messages so far."""
+    return Exposed(
+        "/agent",
+        "Agent : questions sur le codage",
+        conversing.agent,
+        conversing.read,
+        {"anyOf": [{"type": "string"}, _MESSAGES_SCHEMA]},
+        _MESSAGES_SCHEMA,
+        talks=True,
+    )
 
 
 def _read(cls: type[_V], given: Any, text_field: str, expected: str) -> _V:

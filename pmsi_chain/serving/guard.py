@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from pmsi_chain.audit import CALLER, REQUEST_ID
 from pmsi_chain.serving.told import UNEXPECTED
 from pmsi_chain.settings import Settings
 
@@ -101,7 +102,7 @@ class Guard:
             return
         request_id, start = uuid4().hex, time.perf_counter()
         status, n_bytes = 0, 0
-        scope.setdefault("state", {})["guard"] = self
+        scope.setdefault("state", {}).update(guard=self, request_id=request_id)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -112,6 +113,7 @@ class Guard:
                     *message.get("headers", ()),
                     *(header for header in _HEADERS if header[0] not in own),
                     (b"x-request-id", request_id.encode()),
+                    *(((b"connection", b"close"),) if _draining(scope) and b"connection" not in own else ()),
                 ]
             await send(message)
 
@@ -202,6 +204,12 @@ def log_unexpected(error: BaseException, request_id: str) -> None:
     error_log.error(_json({"id": request_id, "error": type(error).__name__, "at": _place(error)}))
 
 
+def _draining(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the server is about to stop, so that clients should not keep their connections."""
+    app = scope.get("app")
+    return app is not None and app.state.draining
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     given = False
 
@@ -230,6 +238,16 @@ def _header(scope: MutableMapping[str, Any], name: bytes) -> bytes:
 def _key(scope: MutableMapping[str, Any]) -> bytes:
     scheme, _, token = _header(scope, b"authorization").partition(b" ")
     return token.strip() if scheme.lower() == b"bearer" else _header(scope, b"x-api-key")
+
+
+def metadata_of(scope: MutableMapping[str, Any], user_header: str | None) -> dict[str, str]:
+    """Who asks, and under which request id, for the audit log.
+
+    Args:
+        user_header: the header in which a proxy names the user; the address stands for who has none.
+    """
+    user = _header(scope, user_header.lower().encode()).decode("latin-1").strip() if user_header else ""
+    return {CALLER: user or _client(scope), REQUEST_ID: scope["state"]["request_id"]}
 
 
 def _client(scope: MutableMapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ class Parts:
     Attributes:
         slots: as many codings and searches at once as there are cores, or as the language model takes calls where
             one decides; the others wait their turn.
+        talks: as many conversations at once as the language model takes calls.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Parts:
         self._selector = chain.selector if chain is not None else _selector(settings) if llm else None
         at_once = max(2, os.cpu_count() or 1, settings.llm_max_concurrency if self._selector else 0)
         self.slots = asyncio.Semaphore(at_once)
+        self.talks = asyncio.Semaphore(settings.llm_max_concurrency)
         self._progress = progress
         self._task: asyncio.Task[Loaded] | None = None
 
@@ -92,7 +94,7 @@ class Parts:
         engine = engine or chain.engine
         report = (files("pmsi_chain") / "knowledge" / "demo_report.txt").read_text(encoding="utf-8")
         if chain.selector is None:  # a language model is not asked about a report that nobody gave
-            chain.invoke(report)
+            chain.invoke_with_stages(report)
         engine.search_icd10("toux")
         engine.search_ccam("appendicectomie")
         return Loaded(engine, chain)
