@@ -199,9 +199,7 @@ def index_build(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Refaire même s'il existe.")] = False,
 ) -> None:
     """Construire les index des éditions en vigueur."""
-    engine = _engine()
-    for nomenclature in ("cim10", "ccam"):
-        engine.build_index(nomenclature, rebuild=rebuild)
+    _engine().build_indexes(rebuild=rebuild)
     index_info()
 
 

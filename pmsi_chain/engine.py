@@ -180,6 +180,13 @@ class RAGEngine:
         """
         return self._index(nomenclature, version, group, rebuild=rebuild, publish=True)
 
+    def build_indexes(self, *, rebuild: bool = False) -> None:
+        """`build_index` for whatever a search may open: diseases, external causes, acts, the Guide."""
+        self.build_index("cim10", rebuild=rebuild)
+        self.build_index("cim10", group="external", rebuild=rebuild)
+        self.build_index("ccam", rebuild=rebuild)
+        self.open_corpus(guide_corpus(), embedded=True, rebuild=rebuild)
+
     def _index(
         self,
         nomenclature: Nomenclature,

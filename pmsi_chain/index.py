@@ -208,7 +208,10 @@ class Corpus:
             edition=self.edition,
             edition_sha256=self.fingerprint,
             chunking=self.chunking,
-            encoders={name: e.encoder_id for name, e in (*encoders.dense.items(), *encoders.sparse.items())},
+            encoders={
+                **{name: encoder.encoder_id for name, encoder in encoders.dense.items()},
+                **{name: encoder.encoder_id for name, encoder in encoders.sparse.items()},
+            },
             dims={name: encoder.dim for name, encoder in encoders.dense.items()},
         )
 

@@ -61,11 +61,11 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=_default_state_dir)
     edition: str | None = None
     max_report_chars: int = Field(default=400_000, ge=1)
-    rrf_k: int = Field(default=60, ge=1)
+    rrf_k: int = Field(default=5, ge=1)
     qdrant_rrf_k: int = Field(default=2, ge=1)
     bm25_weight: float = Field(default=0.1, ge=0.0)
     vector_weight: float = Field(default=0.9, ge=0.0)
-    sparse_weight: float = Field(default=0.3, ge=0.0)
+    sparse_weight: float = Field(default=0.2, ge=0.0)
     bge_m3: str | None = None
     bge_m3_device: str = "cpu"
     fetch_k: int = Field(default=60, ge=1)

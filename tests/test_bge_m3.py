@@ -154,11 +154,14 @@ def encoder(checkpoint: Path) -> BgeM3Encoder:
 def test_a_checkpoint_gives_dense_and_lexical_vectors_from_one_pass(
     encoder: BgeM3Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes = []
+    passes: list[int] = []
     real = encoder._model.encode_single_device
-    monkeypatch.setattr(
-        encoder._model, "encode_single_device", lambda *args, **options: passes.append(1) or real(*args, **options)
-    )
+
+    def counted(*texts: Any, **options: Any) -> Any:
+        passes.append(1)
+        return real(*texts, **options)
+
+    monkeypatch.setattr(encoder._model, "encode_single_device", counted)
     dense = np.array(encoder.embed_query("fracture du col du fémur"))
     sparse = encoder.sparse.embed_query("fracture du col du fémur")
     assert len(passes) == 1

@@ -387,9 +387,12 @@ def test_only_acts_of_that_day(engine: RAGEngine, tmp_path: Path) -> None:
 
 def test_an_act_is_searched_by_the_words_of_its_list(engine: RAGEngine) -> None:
     """« pct » is « percutané » there; in a report the lexicon reads « procalcitonine »."""
-    vectors = engine.as_ensemble("ccam").retrievers[1]
-    assert vectors.expand is None  # type: ignore[union-attr]
-    assert engine.as_ensemble("cim10").retrievers[1].expand is not None  # type: ignore[union-attr]
+    for nomenclature, expands in (("ccam", False), ("cim10", True)):
+        lexical, vectors = engine.as_ensemble(nomenclature).retrievers  # type: ignore[arg-type]
+        assert isinstance(lexical, FrenchBM25Retriever)
+        assert isinstance(vectors, QdrantHybridRetriever)
+        assert lexical.expand is not None
+        assert (vectors.expand is not None) == expands
 
 
 def test_candidates_hold_scores_ranks_and_sources(engine: RAGEngine) -> None:

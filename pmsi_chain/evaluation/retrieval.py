@@ -13,6 +13,7 @@ from pmsi_chain.engine import Nomenclature, RAGEngine
 from pmsi_chain.evaluation.data import Expression, find_one, read_expressions
 from pmsi_chain.evaluation.metrics import Estimate, first_hit, hit_at, mean_estimate, reciprocal_rank
 from pmsi_chain.evaluation.stock import stock_variants
+from pmsi_chain.retrieval import CodeEnsembleRetriever, QdrantHybridRetriever
 from pmsi_chain.similarity import Similarity
 
 CUTS = (1, 5, 10, 50)
@@ -107,15 +108,22 @@ def losses_of(
     return Losses(len(queries), **counts)
 
 
+def leg_variants(ensemble: CodeEnsembleRetriever) -> Iterator[tuple[str, RetrieverLike]]:
+    """Each leg alone: BM25, then every named vector of the collection; then the vectors fused by Qdrant."""
+    for part in ensemble.retrievers:
+        if isinstance(part, QdrantHybridRetriever):
+            for leg in part.legs:
+                yield f"{LEG}{leg.name}", part.model_copy(update={"legs": [leg]})
+            if len(part.legs) > 1:
+                yield "qdrant", part
+        else:
+            yield f"{LEG}bm25", part
+
+
 def variants(engine: RAGEngine, nomenclature: Nomenclature) -> Iterator[tuple[str, RetrieverLike]]:
-    """Each leg (BM25, then every named vector of the collection), each fusion, the reranker."""
+    """Each leg, each fusion, the reranker."""
     ensemble = engine.as_ensemble(nomenclature).model_copy(update={"k": max(CUTS)})
-    lexical, vectors = ensemble.retrievers
-    yield f"{LEG}bm25", lexical
-    for leg in vectors.legs:
-        yield f"{LEG}{leg.name}", vectors.model_copy(update={"legs": [leg]})
-    if len(vectors.legs) > 1:
-        yield "qdrant", vectors
+    yield from leg_variants(ensemble)
     yield FUSED, ensemble
     if engine.settings.rerank:
         yield RERANKED, engine.as_retriever(nomenclature, k=max(CUTS))

@@ -16,7 +16,7 @@ from langchain_core.retrievers import RetrieverLike
 
 from pmsi_chain.engine import RAGEngine
 from pmsi_chain.evaluation.data import find_one, read_expressions
-from pmsi_chain.evaluation.retrieval import FUSED, LEG, variants
+from pmsi_chain.evaluation.retrieval import FUSED, leg_variants, variants
 from pmsi_chain.evaluation.stock import stock_variants
 from pmsi_chain.index import Chunk, Corpus
 
@@ -71,7 +71,8 @@ def bench_speed(
     made: Iterator[tuple[str, RetrieverLike]] = variants(engine, "cim10")
     if stock:
         made = chain(made, stock_variants(engine, "cim10", 50, progress))
-    retrievers, added = {}, {}
+    retrievers: dict[str, RetrieverLike] = {}
+    added: dict[str, float] = {}
     before = resident_mb()
     for name, retriever in made:
         for query in queries[:_WARM]:
@@ -107,11 +108,7 @@ def bench_growth(
             before, start = resident_mb(), time.perf_counter()
             ensemble = own.ensemble_over(own.open_corpus(synthetic_corpus(labels, size)))
             build_s = time.perf_counter() - start
-            lexical, vectors = ensemble.retrievers
-            retrievers: dict[str, RetrieverLike] = {f"{LEG}bm25": lexical}
-            for leg in vectors.legs:
-                retrievers[f"{LEG}{leg.name}"] = vectors.model_copy(update={"legs": [leg]})
-            retrievers[FUSED] = ensemble
+            retrievers = {**dict(leg_variants(ensemble)), FUSED: ensemble}
             times = _timed(retrievers, queries)
             disk = sum(f.stat().st_size for f in Path(directory).rglob("*") if f.is_file()) / 1e6
             yield GrowthRow(

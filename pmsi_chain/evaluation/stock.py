@@ -44,7 +44,8 @@ def stock_variants(
         validate_embeddings=False,
         validate_collection_config=False,
     )
-    ensemble = EnsembleRetriever(retrievers=[lexical, store.as_retriever(search_kwargs={"k": k})])
+    legs: list[RetrieverLike] = [lexical, store.as_retriever(search_kwargs={"k": k})]
+    ensemble = EnsembleRetriever(retrievers=legs)  # type: ignore[call-arg]  # equal weights unless given
     yield "LangChain BM25Retriever", lexical
     yield "LangChain EnsembleRetriever", ensemble
     from flashrank.Config import default_cache_dir, default_model
