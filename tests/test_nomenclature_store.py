@@ -250,8 +250,8 @@ def test_loading_from_the_cache_is_quick_and_small(tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\n"
         "from pmsi_chain.nomenclature import load_cim10\n"
-        "start = time.perf_counter()\nedition = load_cim10('2025', state_dir=Path(sys.argv[1]))\n"
-        "took = time.perf_counter() - start\nedition.codable()\n"
+        "start = time.process_time()\nedition = load_cim10('2025', state_dir=Path(sys.argv[1]))\n"
+        "took = time.process_time() - start\nedition.codable()\n"
         "peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
         "print(took, peak)"
     )

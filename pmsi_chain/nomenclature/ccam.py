@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 
 from pmsi_chain.domain import Sex
 from pmsi_chain.errors import ForbiddenCodeError, UnknownCodeError
+from pmsi_chain.nomenclature.edition import Edition
 from pmsi_chain.nomenclature.near import nearest_codes
 
 
@@ -56,18 +55,16 @@ class CcamEntry:
         return (self.valid_from is None or self.valid_from <= on) and (self.valid_to is None or on <= self.valid_to)
 
 
-class CcamEdition:
-    """One edition of the CCAM.
+class CcamEdition(Edition):
+    """One edition of the CCAM; see `Edition`.
 
     Attributes:
-        version: "starter-2026" for the embedded one, else the year installed.
-        valid_from, valid_to, sha256, origin, licence: as for `Cim10Edition`.
         complete: False for the embedded starter, which holds a part of the CCAM.
         modifiers: letters and digits of modifiers with their label, when installed.
-        fingerprint: changes whenever the codes or what completes them change.
     """
 
     nomenclature = "ccam"
+    title = "CCAM"
 
     def __init__(
         self,
@@ -83,42 +80,13 @@ class CcamEdition:
         modifiers: Mapping[str, str] | None = None,
         fingerprint: str = "",
     ) -> None:
-        self.version = version
-        self.valid_from = valid_from
-        self.valid_to = valid_to
-        self.sha256 = sha256
-        self.origin = origin
-        self.licence = licence
         self.complete = complete
         self.modifiers = dict(modifiers or {})
-        self.fingerprint = fingerprint or sha256
         self._entries = {entry.code: entry for entry in entries}
-
-    def __contains__(self, code: object) -> bool:
-        return str(getattr(code, "code", code)) in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sorted)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"CcamEdition({self.version!r}, {len(self)} acts, from {self.valid_from.isoformat()})"
-
-    def caveat(self, on: date) -> str:
-        """What a coding dated `on` should say of the edition it was made with; "" when there is nothing to say."""
-        year = self.version[:4]
-        if year.isdigit() and on.year > int(year) and self.valid_to is None:
-            return (
-                f"CCAM {self.version}, la plus récente disponible pour une sortie de {on.year} : installer "
-                f"l'édition {on.year} si elle a paru"
-            )
-        return ""
-
-    @cached_property
-    def _sorted(self) -> tuple[str, ...]:
-        return tuple(sorted(self._entries))
+        super().__init__(
+            self._entries.keys(), version=version, valid_from=valid_from, valid_to=valid_to, sha256=sha256,
+            origin=origin, licence=licence, fingerprint=fingerprint,
+        )  # fmt: skip
 
     def get(self, code: str) -> CcamEntry | None:
         """The act, None when the edition lacks it."""
@@ -167,12 +135,6 @@ class CcamEdition:
                 reason="expired",
             )
         return entry
-
-    def descendants(self, prefix: str) -> tuple[str, ...]:
-        """All acts whose code starts with `prefix`, in order."""
-        low = bisect_left(self._sorted, prefix)
-        high = bisect_left(self._sorted, prefix + "\uffff")
-        return tuple(code for code in self._sorted[low:high] if code != prefix)
 
     def siblings(self, code: str) -> tuple[str, ...]:
         """Acts with the same topography, action and access (same four letters)."""

@@ -6,17 +6,16 @@ Pure: rows come in, answers go out. Rows stay strings until a code is asked for,
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.domain import ALLOWED_TYPES, Position, Sex
 from pmsi_chain.errors import CodeError, ForbiddenCodeError, UnknownCodeError
 from pmsi_chain.nomenclature import hierarchy
+from pmsi_chain.nomenclature.edition import Edition
 from pmsi_chain.nomenclature.hierarchy import Mark
 from pmsi_chain.nomenclature.near import nearest_codes
 
@@ -126,17 +125,11 @@ class Attachments:
 NOTHING_ATTACHED = Attachments({}, {}, {}, {}, {})
 
 
-class Cim10Edition:
-    """One edition of the CIM-10 FR à usage PMSI.
-
-    Attributes:
-        version: "2025".
-        valid_from, valid_to: first and last day in force; None: until a newer edition is installed.
-        sha256: of the source file(s); origin, licence: where it came from, under which terms.
-        fingerprint: changes whenever the codes or what completes them (notes, CMA, synonyms) change.
-    """
+class Cim10Edition(Edition):
+    """One edition of the CIM-10 FR à usage PMSI; see `Edition`."""
 
     nomenclature = "cim10"
+    title = "CIM-10 FR"
 
     def __init__(
         self,
@@ -151,43 +144,14 @@ class Cim10Edition:
         attached: Attachments = NOTHING_ATTACHED,
         fingerprint: str = "",
     ) -> None:
-        self.version = version
-        self.valid_from = valid_from
-        self.valid_to = valid_to
-        self.sha256 = sha256
-        self.origin = origin
-        self.licence = licence
-        self.fingerprint = fingerprint or sha256
         self._rows = {row[0]: row for row in rows}
+        super().__init__(
+            self._rows.keys(), version=version, valid_from=valid_from, valid_to=valid_to, sha256=sha256, origin=origin,
+            licence=licence, fingerprint=fingerprint,
+        )  # fmt: skip
         self._attached = attached
         self._entries: dict[str, Cim10Entry] = {}
         self._codable: dict[Position | None, tuple[Cim10Entry, ...]] = {}
-
-    def __contains__(self, code: object) -> bool:
-        return str(getattr(code, "code", code)) in self._rows
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sorted)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __repr__(self) -> str:
-        return f"Cim10Edition({self.version!r}, {len(self)} codes, from {self.valid_from.isoformat()})"
-
-    def caveat(self, on: date) -> str:
-        """What a coding dated `on` should say of the edition it was made with; "" when there is nothing to say."""
-        year = self.version[:4]
-        if year.isdigit() and on.year > int(year) and self.valid_to is None:
-            return (
-                f"CIM-10 FR {self.version}, la plus récente disponible pour une sortie de {on.year} : installer "
-                f"l'édition {on.year} si elle a paru"
-            )
-        return ""
-
-    @cached_property
-    def _sorted(self) -> tuple[str, ...]:
-        return tuple(sorted(self._rows))
 
     def get(self, code: str) -> Cim10Entry | None:
         """The entry of a stored code, None when the edition lacks it."""
@@ -274,12 +238,6 @@ class Cim10Edition:
 
     def _is_legal(self, code: str, position: Position | None) -> bool:
         return self.is_allowed(code, position) if position else self._rows[code][1] != FORBIDDEN_TYPE
-
-    def descendants(self, prefix: str) -> tuple[str, ...]:
-        """All codes that start with the characters of `prefix`, itself excepted, in order."""
-        low = bisect_left(self._sorted, prefix)
-        high = bisect_left(self._sorted, prefix + "\uffff")
-        return tuple(code for code in self._sorted[low:high] if code != prefix)
 
     def children(self, code: str) -> tuple[str, ...]:
         """Codes whose parent is `code`, in order."""

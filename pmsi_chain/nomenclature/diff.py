@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.nomenclature.ccam import CcamEdition
 from pmsi_chain.nomenclature.cim10 import Cim10Edition
+
+_E = TypeVar("_E", Cim10Edition, CcamEdition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +65,32 @@ _HEADINGS = {
 
 def diff_cim10(old: Cim10Edition, new: Cim10Edition) -> EditionDiff:
     """Added, removed, relabelled and retyped codes from `old` to `new`."""
-    both = [(old.entry(code), new.entry(code)) for code in old if code in new]
-    return EditionDiff(
-        "cim10",
-        old.version,
-        new.version,
-        added=tuple(Change(code, "", new.entry(code).label) for code in new if code not in old),
-        removed=tuple(Change(code, old.entry(code).label, "") for code in old if code not in new),
-        relabelled=tuple(Change(a.code, a.label, b.label) for a, b in both if a.label != b.label),
-        shortened=tuple(
-            Change(a.code, a.short_label, b.short_label)
-            for a, b in both
-            if a.short_label != b.short_label and a.label == b.label
-        ),
-        retyped=tuple(Change(a.code, str(a.type_mco), str(b.type_mco)) for a, b in both if a.type_mco != b.type_mco),
-    )
+    return _diff(old, new, lambda entry: str(entry.type_mco))
 
 
 def diff_ccam(old: CcamEdition, new: CcamEdition) -> EditionDiff:
     """Added, removed, relabelled, retyped and redated acts from `old` to `new`."""
+    return _diff(old, new, lambda entry: entry.act_type, lambda entry: _dates(entry.valid_from, entry.valid_to))
+
+
+def _diff(old: _E, new: _E, kind: Callable[[Any], str], dates: Callable[[Any], str] = lambda entry: "") -> EditionDiff:
     both = [(old.entry(code), new.entry(code)) for code in old if code in new]
-    dated = [(a.code, _dates(a.valid_from, a.valid_to), _dates(b.valid_from, b.valid_to)) for a, b in both]
+
+    def changed(value: Callable[[Any], str]) -> tuple[Change, ...]:
+        return tuple(Change(a.code, value(a), value(b)) for a, b in both if value(a) != value(b))
+
+    relabelled = changed(lambda entry: entry.label)
+    known = {change.code for change in relabelled}
     return EditionDiff(
-        "ccam",
+        old.nomenclature,
         old.version,
         new.version,
         added=tuple(Change(code, "", new.entry(code).label) for code in new if code not in old),
         removed=tuple(Change(code, old.entry(code).label, "") for code in old if code not in new),
-        relabelled=tuple(Change(a.code, a.label, b.label) for a, b in both if a.label != b.label),
-        shortened=tuple(
-            Change(a.code, a.short_label, b.short_label)
-            for a, b in both
-            if a.short_label != b.short_label and a.label == b.label
-        ),
-        retyped=tuple(Change(a.code, a.act_type, b.act_type) for a, b in both if a.act_type != b.act_type),
-        redated=tuple(Change(*change) for change in dated if change[1] != change[2]),
+        relabelled=relabelled,
+        shortened=tuple(change for change in changed(lambda entry: entry.short_label) if change.code not in known),
+        retyped=changed(kind),
+        redated=changed(dates),
     )
 
 
