@@ -27,7 +27,7 @@ from pmsi_chain.text import fold, tokens, words
 
 #: Cosine from which a wording is taken for the act, and from which it is listed for review.
 ACT_SCORE, REVIEW_SCORE = 0.86, 0.76
-_NOT_DONE = frozenset({"negated", "hypothesis", "family", "planned", "history"})
+_NOT_DONE = frozenset({"negated", "hypothesis", "family", "planned", "history", "previous_stay", "other_patient"})
 _SILENT = frozenset({"antecedents", "identite", "mode_de_vie", "traitement_entree", "traitement_sortie", "suites"})
 _DATE = re.compile(r"\b(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\b")
 _GENERAL_ANAESTHESIA = re.compile(r"anesthesie generale|rachianesthesie|peridurale|anesthesie loco-?regionale|\bag\b")
@@ -52,6 +52,8 @@ _DOING = re.compile(
     r"rraphie|centese|desis|echo\w*|lyse))s?\b"
 )
 _COVER = 0.6
+#: No act is more certain than this.
+_MOST = 0.99
 #: Words of an act on an earlier act, which must be said.
 _ANEW = frozenset(tokens("reprise changement ablation retrait explantation révision repose deuxième seconde"))
 _ACT_RULE = "CCAM-ACTE-02"
@@ -111,7 +113,7 @@ class ActReader:
         acts: dict[tuple[str, str | None], CodedAct] = {}
         review: dict[str, ReviewItem] = {}
         for item in named:
-            evidence = _evidence(report, item)
+            evidence = report.proof(item.start, item.end, min(_MOST, item.score))
             entry = self._edition.entry(item.code)
             if item.score < ACT_SCORE:
                 review.setdefault(
@@ -216,7 +218,7 @@ class ActReader:
         return CodedAct(
             code=item.code,
             label=entry.label,
-            confidence=round(min(0.99, item.score), 4),
+            confidence=round(min(_MOST, item.score), 4),
             evidence=(evidence,),
             rule_id=rule.id,
             rule_source=str(rule.source),
@@ -226,17 +228,6 @@ class ActReader:
             missing=tuple(missing),
             reasons=("acte décrit comme fait pendant le séjour",),
         )
-
-
-def _evidence(report: Report, item: _Named) -> Evidence:
-    return Evidence(
-        quote=report.text[item.start : item.end],
-        start=item.start,
-        end=item.end,
-        section=item.section,
-        probability=round(min(0.99, item.score), 4),
-        context=tuple(sorted(item.context)),
-    )
 
 
 def _stated_date(said: str) -> date | None:

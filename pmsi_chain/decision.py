@@ -11,24 +11,34 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from pmsi_chain.codes import cim10_display
+from pmsi_chain.combining import companions_of, in_order, is_asterisk
 from pmsi_chain.domain import CodeType, Evidence, ReviewItem
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.proposals import Proposals
 from pmsi_chain.reading import Report
-from pmsi_chain.rules import TreatmentMotive, position_rule, treatments
+from pmsi_chain.rules import Role, SituationDecision, SituationFacts, position_rule, situation_of, treatments
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
+from pmsi_chain.rules.treatments import explorations, treatment
 from pmsi_chain.selection import Choice, Proposal, Selection
 from pmsi_chain.text import fold, fold_with_offsets
 
 _SYMPTOM = "R"
 _PRIMARY = re.compile(r"C(?:[0-6]|7[0-6]|8[1-9]|9)")
 _SECONDARY = re.compile(r"C7[7-9]")
+#: Why a code below the threshold is listed and not coded.
+FAR_FROM_LABEL = "formulation trop éloignée du libellé pour être codée d'office"
 #: Least probability of a DP, in [0, 1].
 DP_FLOOR = 0.5
+#: Probability of a DP that the situation imposes, proven by the words of the care.
+_IMPOSED_PROBABILITY = 0.95
+#: How far a note may go before the care that it is about: a letterhead, a title.
+_OPENING_SENTENCES = 2
+_ADMITTED = re.compile(r"hospitali|admis")
 #: Natures of care that impose a Z code as DP when the stay is for them (ch. VI, T1, T2, T10, T11 …).
 _IMPOSING = frozenset({"repeated", "exception", "single", "palliative", "prophylactic", "donor", "comfort", "cosmetic"})
 _PURPOSE = re.compile(
@@ -63,6 +73,7 @@ class _Scored:
     proposal: Proposal
     score: float
     reasons: tuple[str, ...]
+    against: tuple[str, ...] = ()
 
 
 def decide(
@@ -76,84 +87,176 @@ def decide(
     """
     able = tuple(p for p in proposals.present if p.probability >= review_threshold)
     sure = tuple(p for p in able if p.probability >= code_threshold)
-    imposed = _imposed(report, edition)
+    facts, situation = situation_of(report.text, report)
+    imposed = _imposed(report, edition, facts, situation)
     dr: Choice | None = None
     runner_up = None
     dp: Choice | None
     if imposed is not None:
-        motive, dp = imposed
-        if motive.dr == "condition":
-            dr = _related(report, dp, motive, sure)
+        dp = imposed.choice
+        if imposed.wants_related:
+            dr = _related(imposed, sure)
+        known = {p.code for p in able}
+        brought = [p for p in companions_of(report, edition, dp.proposal.code) if p.code not in known]
+        sure, able = (*sure, *brought), (*able, *brought)
     else:
         # A stay has a DP: the choice is open to less certain wordings too, which weigh less.
-        candidates = [p for p in able if "dp" in p.positions and p.probability >= DP_FLOOR]
-        has_primary = any(_PRIMARY.match(p.code) for p in candidates)
-        ranked = sorted((_as_dp(report, p, has_primary) for p in candidates), key=_order)
+        candidates = [p for p in able if "dp" in p.positions and p.probability >= DP_FLOOR and not is_asterisk(p.code)]
+        context = _DpContext.of(report, facts, situation, candidates, able)
+        ranked = sorted((_as_dp(report, p, context) for p in candidates), key=_order)
         dp = _choice_dp(ranked[0]) if ranked else None
-        if len(ranked) > 1 and ranked[0].score - ranked[1].score < _CLOSE:
+        if len(ranked) > 1:
             runner_up = _why_not(ranked[1], ranked[0])
-    taken = {c.proposal.code for c in (dp, dr) if c}
-    das, review = _associated(report, able, sure, taken)
+    das, review = _associated(report, able, sure, [c.proposal.code for c in (dp, dr) if c])
     review += [
         _review(p, "das", "évoqué comme une hypothèse, jamais confirmé : à coder seulement s'il est retenu à la sortie")
         for p in proposals.doubtful
     ]
-    return Selection(dp, dr, tuple(das), tuple(review), runner_up)
+    review += [
+        _review(p, "das", "cité seulement dans le rappel d'un séjour antérieur : à coder s'il a compté dans celui-ci")
+        for p in proposals.recalled
+    ]
+    return Selection(dp, dr, tuple(das), tuple(review), runner_up, notes=_steps(situation))
 
 
 # -- the situation ------------------------------------------------------------------------------------------------
 
+#: Roles of a decision whose DP is a code that the care imposes, whatever the disease (ch. VI).
+_IMPOSED_ROLES = frozenset({Role.Z_CODE, Role.IMPOSED})
+#: Facts whose words prove an imposed DP, the first one written first.
+_PROVING = ("obstetric", "treatment", "exam", "surveillance", "cancelled", "contact", "caregiver_missing", "respite",
+            "falls", "no_facility")  # fmt: skip
+_QUOTED = re.compile(r" \(« .*? »\)")
 
-def _imposed(report: Report, edition: Cim10Edition) -> tuple[TreatmentMotive, Choice] | None:
-    """The treatment that the stay was for, where the reason for admission says so, with the DP that it imposes."""
-    for section in report.sections:
-        if section.name not in ("motif", "entete", "autre"):
+
+@dataclass(frozen=True, slots=True)
+class _Imposed:
+    """A DP that the situation imposes.
+
+    Attributes:
+        label: what the stay was for, in French; categories: codes that its related diagnosis may have.
+        related: the condition as the report names it, "" when it does not.
+        wants_related: whether the Guide asks for a DR.
+    """
+
+    choice: Choice
+    label: str
+    categories: tuple[str, ...] = ()
+    related: str = ""
+    wants_related: bool = False
+
+
+def _imposed(
+    report: Report, edition: Cim10Edition, facts: SituationFacts, decision: SituationDecision
+) -> _Imposed | None:
+    """The DP that the situation clinique imposes: by the motive, else by a note that opens with its care."""
+    if decision.rule_id is None:
+        return _opening(report, edition)
+    if decision.dp_role not in _IMPOSED_ROLES or not decision.dp_codes:
+        return None
+    codes = (default_child(edition, expression.replace(".", "")) for expression in decision.dp_codes)
+    code = next((c for c in codes if c is not None and edition.is_allowed(c, "dp")), None)
+    place = _place(report, facts)
+    if code is None or place is None or report.context_at(*place) & {"negated", "family", "previous_stay"}:
+        return None
+    key = facts.treatment or facts.exam
+    motive = treatment(key) if key else None
+    label = motive.label if motive else _asked(decision)
+    categories = motive.dr_categories if motive else ("C00-C97",) if code.startswith("Z08") else ()
+    proposal = _imposed_proposal(report, edition, code, place)
+    choice = Choice(proposal, "dp", decision.rule_id, (f"séjour motivé par : {label}",))
+    wants = decision.dr_role is not Role.NONE or (motive is not None and motive.dr == "condition")
+    return _Imposed(choice, label, tuple(categories), decision.dr or facts.known or "", wants)
+
+
+def _asked(decision: SituationDecision) -> str:
+    """The last question of the situation, as what the stay was for."""
+    question = decision.steps[-1].partition(" : ")[0] if decision.steps else "la situation clinique"
+    return question[:1].lower() + question[1:]
+
+
+def _imposed_proposal(report: Report, edition: Cim10Edition, code: str, place: tuple[int, int]) -> Proposal:
+    proof = report.proof(*place, _IMPOSED_PROBABILITY)
+    return Proposal(code, edition.entry(code).label, _IMPOSED_PROBABILITY, (proof,), ("dp", "dr", "das"))
+
+
+def _place(report: Report, facts: SituationFacts) -> tuple[int, int] | None:
+    """Where the words of the deciding fact stand, in the motive rather than elsewhere."""
+    for name in _PROVING:
+        words = facts.words.get(name)
+        if not words or getattr(facts, name) in (None, False):
             continue
-        start = section.body if section.name == "motif" else section.start
-        folded, offsets = fold_with_offsets(report.text[start : section.end])
+        motives = [s for s in report.sections if s.name == "motif"]
+        for low, high in (*((s.body, s.end) for s in motives), (0, len(report.text))):
+            start = report.text.find(words, low, high)
+            if start >= 0:
+                return start, start + len(words)
+    return None
+
+
+def _opening(report: Report, edition: Cim10Edition) -> _Imposed | None:
+    """The treatment that a note without a section « motif » opens with: « Séance d'hémodialyse chez … »."""
+    for index, sentence in enumerate(report.sentences):
+        if sentence.section not in ("entete", "autre"):
+            continue
+        folded, offsets = fold_with_offsets(report.text[sentence.start : sentence.end])
         for motive in treatments():
             match = motive.find(folded)
             if match is None or motive.nature not in _IMPOSING or motive.code is None:
                 continue
-            a, b = start + offsets[match.start()], start + offsets[match.end() - 1] + 1
-            sentence = report.sentence_at(a)
-            if sentence is None or report.context_at(a, b) & {"negated", "hypothesis", "history", "family"}:
+            a, b = sentence.start + offsets[match.start()], sentence.start + offsets[match.end() - 1] + 1
+            if report.context_at(a, b) & {"negated", "hypothesis", "history", "family"}:
                 continue
-            around = fold(report.text[report.sentences[sentence].start : b])
-            opens = sentence == 0 and _OPENING.match(around) is not None
-            if section.name != "motif" and not opens and "hospitali" not in around and "admis" not in around:
-                continue
-            if not _PURPOSE.search(around):
+            around = folded[: match.end()]
+            opens = index <= _OPENING_SENTENCES and _OPENING.match(around) is not None
+            if not opens and not (_ADMITTED.search(around) and _PURPOSE.search(around)):
                 continue
             code = default_child(edition, motive.code.replace(".", ""))
             if code is None or not edition.is_allowed(code, "dp"):
                 continue
-            evidence = Evidence(
-                quote=report.text[a:b], start=a, end=b, section=section.name, probability=0.95,
-                context=tuple(sorted(report.context_at(a, b))),
-            )  # fmt: skip
-            proposal = Proposal(code, edition.entry(code).label, 0.95, (evidence,), ("dp", "dr", "das"))
-            reasons = (f"séjour motivé par : {motive.label}",)
-            return motive, Choice(proposal, "dp", motive.rule_id, reasons)
+            proposal = _imposed_proposal(report, edition, code, (a, b))
+            choice = Choice(proposal, "dp", motive.rule_id, (f"séjour motivé par : {motive.label}",))
+            return _Imposed(choice, motive.label, tuple(motive.dr_categories), "", motive.dr == "condition")
     return None
 
 
-def _related(report: Report, dp: Choice, motive: TreatmentMotive, sure: Sequence[Proposal]) -> Choice | None:
-    """The disease treated, as DR: of the kind that the treatment is for, nearest to the reason for admission."""
-    able = [p for p in sure if "dr" in p.positions and _in_categories(p.code, motive.dr_categories)]
+def _related(imposed: _Imposed, sure: Sequence[Proposal]) -> Choice | None:
+    """The disease treated or followed, as DR: of the kind that the care is for, nearest to the reason for admission."""
+    dp = imposed.choice.proposal
+    able = [p for p in sure if "dr" in p.positions and _in_categories(p.code, imposed.categories)]
+    able = [p for p in able if p.code[0] not in "RZ" and not is_asterisk(p.code)]
     if not able:
         return None
-    where = dp.proposal.evidence[0].start
+    where = dp.evidence[0].start
+    named = fold(imposed.related)
 
-    def rank(proposal: Proposal) -> tuple[int, int, float]:
+    def rank(proposal: Proposal) -> tuple[int, int, int, float]:
+        said = not any(fold(e.quote) in named or (named and named in fold(e.quote)) for e in proposal.evidence)
         in_motive = not any(e.section == "motif" for e in proposal.evidence)
-        secondary = bool(re.match(r"C7[7-9]", proposal.code))
+        secondary = bool(_SECONDARY.match(proposal.code))
         distance = min(abs(e.start - where) for e in proposal.evidence)
-        return (int(in_motive), int(secondary), distance)
+        return (int(in_motive), int(said), int(secondary), distance)
 
     best = min(able, key=rank)
-    rule = position_rule("dr", best.code, dp.proposal.code)
-    return Choice(best, "dr", rule.id, (f"maladie traitée par : {motive.label}", *best.reasons))
+    rule = position_rule("dr", best.code, dp.code)
+    return Choice(best, "dr", rule.id, (f"maladie qui motive : {imposed.label}", *best.reasons))
+
+
+def _steps(decision: SituationDecision) -> tuple[str, ...]:
+    """The questions of the situation clinique with their answers, without a word of the report."""
+    if decision.rule_id is None:
+        return ()
+    shown = " ; ".join(_step(step) for step in decision.steps)
+    notes = [f"Situation clinique {decision.rule_id}{f' : {shown}' if shown else ''}."]
+    notes += [f"Situation clinique, à vérifier : {_QUOTED.sub('', other)}." for other in decision.alternatives[:2]]
+    return tuple(notes)
+
+
+def _step(step: str) -> str:
+    """A question and its answer; what the report names is not repeated."""
+    question, _, answer = _QUOTED.sub("", step).partition(" : ")
+    ours = {"oui", "non", "non documenté", *(t.label for t in (*treatments(), *explorations()))}
+    return f"{question} : {answer if answer in ours else 'oui'}"
 
 
 def _in_categories(code: str, categories: Sequence[str]) -> bool:
@@ -166,59 +269,133 @@ def _in_categories(code: str, categories: Sequence[str]) -> bool:
 
 # -- the DP -------------------------------------------------------------------------------------------------------
 
-_CLOSE = 1.5
+#: What each reason is worth; of the order of the reasons that a coder gives, from the Guide (ch. IV, 1.1; ch. VI).
+_WEIGHTS = {
+    "conclusion": 2.0, "first": 2.0, "final": 2.0, "motive": 1.5, "history": 0.5, "care": 0.5, "found": 1.5,
+    "poisoning": 2.5, "listed": -1.0, "only_listed": -2.5, "in_stay": -2.0, "advice": 0.5, "symptom": -2.0, "z": -3.0,
+    "secondary": -1.0, "companion": -0.5,
+}  # fmt: skip
+#: Symptoms that are a problem of their own, with their own care: swallowing, ascites, falls, retention, consciousness,
+#: disorientation, aphasia, chronic pain, shock, cachexia. They are DAS like any other when cared for.
+_OWN_PROBLEM = re.compile(r"R(?:13|18|296|33|40[12]|410|470|521|57|64|65)")
+_POISONING = re.compile(r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])")
+_SELF_HARM = re.compile(r"X6[0-9]")
+#: Circumstances, outcomes and germs go with what they are of, cared for or not.
+_GOES_WITH = re.compile(r"[V-Y]|Z3[78]|B9[5-8]")
+#: Codes that usually stand beside another problem.
+_USUALLY_BESIDE = re.compile(r"[BE]|I1[0256]|D[5-8]|F17")
+#: What is advised for later is named, not concluded: « il est recommandé de surveiller … ».
+_ADVICE = re.compile(
+    r"recommand|surveiller|suivre de pres|assurer un suivi|visites? de suivi|continuer le traitement|poursuivre le|"
+    r"rendez-vous|reconsulter|ajuster le traitement|a recontroler|prevenir"
+)
 
 
-def _as_dp(report: Report, proposal: Proposal, has_primary: bool) -> _Scored:
-    """How much speaks for a proposal as DP, with the reasons in French.
+@dataclass(frozen=True, slots=True)
+class _DpContext:
+    """What is the same for every candidate.
 
-    Args:
+    Attributes:
         has_primary: a primary cancer is attested too, which goes before its metastases.
+        found: where the condition that the situation names as established stands; None when it names none.
+        rule_id: the rule of the situation; expressions: codes that it names for the state found (ch. VI, D6).
+        no_cause: the report says that no cause was found: a symptom may then be the DP (ch. VI, D2).
+        self_harm: a voluntary poisoning is attested (ch. V, Effets nocifs).
     """
-    score, reasons = 2.0 * proposal.probability, []
-    sections = proposal.sections
-    in_conclusion = [e for e in proposal.evidence if e.section == "conclusion"]
-    if in_conclusion:
-        score += 2.0
-        reasons.append("énoncé en conclusion")
-        first = min(in_conclusion, key=lambda e: e.start)
+
+    has_primary: bool
+    found: tuple[int, int] | None
+    rule_id: str
+    expressions: tuple[str, ...]
+    no_cause: bool
+    self_harm: bool
+
+    @classmethod
+    def of(
+        cls,
+        report: Report,
+        facts: SituationFacts,
+        decision: SituationDecision,
+        candidates: Sequence[Proposal],
+        every: Sequence[Proposal],
+    ) -> Self:
+        words = facts.words.get("found", "") if decision.dp_role is Role.FOUND else ""
+        start = report.text.rfind(words) if words else -1
+        found = (start, start + len(words)) if start >= 0 else None
+        return cls(
+            any(_PRIMARY.match(p.code) for p in candidates), found, decision.rule_id or "",
+            decision.dp_codes if decision.dp_role is Role.FOUND else (), facts.cause_found is False,
+            any(_SELF_HARM.match(p.code) for p in every),
+        )  # fmt: skip
+
+
+def _as_dp(report: Report, proposal: Proposal, context: _DpContext) -> _Scored:
+    """How much speaks for a proposal as DP, with the reasons in French, strongest first."""
+    code, sections = proposal.code, proposal.sections
+    found: list[tuple[str, str]] = []
+    concluded = [e for e in proposal.evidence if e.section == "conclusion" and not _is_advice(report, e)]
+    if concluded:
+        first = min(concluded, key=lambda e: e.start)
+        found.append(("conclusion", "énoncé en conclusion"))
         section = next(s for s in report.sections if s.start <= first.start < s.end)
-        share = (first.start - section.body) / max(1, section.end - section.body)
-        score += 1.0 * (1.0 - min(1.0, share))
         before = fold(report.text[max(section.start, first.start - 90) : first.start])
         if _FINAL.search(before) and "," not in before.rsplit("diagnostic", 1)[-1]:
-            score += 2.0
-            reasons.append("donné comme diagnostic final")
+            found.append(("final", "donné comme diagnostic final"))
         if _IN_STAY.search(before):
-            score -= 2.0
+            found.append(("in_stay", "apparu pendant le séjour"))
+    elif "conclusion" in sections:
+        found.append(("advice", "nommé dans les recommandations"))
+    if context.found and any(e.start < context.found[1] and context.found[0] < e.end for e in proposal.evidence):
+        found.append(("found", f"affection établie pendant le séjour ({context.rule_id})"))
+    elif context.expressions and any_matches(context.expressions, code):
+        found.append(("found", f"état que la règle {context.rule_id} désigne"))
+    if context.self_harm and _POISONING.match(code):
+        found.append(("poisoning", "intoxication : elle passe avant ce qu'elle a causé (GM2026-V-EFFETS-02)"))
     if "motif" in sections or any(_motivates(report, e) for e in proposal.evidence):
-        score += 1.5
-        reasons.append("motif de l'hospitalisation")
+        found.append(("motive", "motif de l'hospitalisation"))
     elif "histoire" in sections:
-        score += 0.5
-    if "operatoire" in sections or "evolution" in sections:
-        score += 0.5
-        reasons.append("pris en charge pendant le séjour")
+        found.append(("history", "dit dans l'histoire de la maladie"))
+    if sections & {"operatoire", "evolution"}:
+        found.append(("care", "pris en charge pendant le séjour"))
     if "antecedents" in sections and "motif" not in sections:
-        score -= 1.0
+        found.append(("listed", "préexistant : cité parmi les antécédents"))
     if sections <= {"antecedents", "comorbidites", "mode_de_vie", "identite"}:
-        score -= 2.5
-    score += 0.2 * min(4, len(proposal.evidence))
-    code = proposal.code
-    if code.startswith(_SYMPTOM):
-        score -= 2.0
+        found.append(("only_listed", "cité seulement comme antécédent ou affection associée"))
+    if code.startswith(_SYMPTOM) and not context.no_cause:
+        found.append(("symptom", "symptôme"))
     if code.startswith("Z"):
-        score -= 3.0
-    if re.match(r"[BE]|I1|D[5-8]", code):
-        score -= 0.5
-    if has_primary and _SECONDARY.match(code):
-        score -= 1.0
-    if re.match(r"F17|E66|E78|I10", code):
-        score -= 0.5
+        found.append(("z", "code du chapitre XXI que la situation n'impose pas"))
+    if context.has_primary and _SECONDARY.match(code):
+        found.append(("secondary", "métastase d'un cancer primitif aussi attesté"))
+    if _USUALLY_BESIDE.match(code):
+        found.append(("companion", "affection d'ordinaire associée"))
+    score = 2.0 * proposal.probability + sum(_WEIGHTS[name] for name, _ in found)
+    score += 0.2 * min(4, len(proposal.evidence)) + _place_in_conclusion(report, concluded)
     if _is_unstructured(report):  # what a note in one piece is about comes first
         score += 1.5 * (1.0 - min(e.start for e in proposal.evidence) / len(report.text))
-    score += 0.15 * min(5, len(code) - 3) if code[-1] not in "89" else 0.0
-    return _Scored(proposal, score, tuple(reasons))
+    if code[-1] not in "89":
+        score += 0.15 * min(5, len(code) - 3)  # precise
+    found.sort(key=lambda item: -_WEIGHTS[item[0]])
+    reasons = tuple(reason for name, reason in found if _WEIGHTS[name] > 0)
+    return _Scored(proposal, score, reasons, tuple(reason for name, reason in found if _WEIGHTS[name] < 0))
+
+
+def _place_in_conclusion(report: Report, concluded: Sequence[Evidence]) -> float:
+    """From 0 to its weight: what a conclusion names first is what it is about."""
+    if not concluded:
+        return 0.0
+    first = min(concluded, key=lambda e: e.start)
+    section = next(s for s in report.sections if s.start <= first.start < s.end)
+    share = (first.start - section.body) / max(1, section.end - section.body)
+    return _WEIGHTS["first"] * (1.0 - min(1.0, share))
+
+
+def _is_advice(report: Report, evidence: Evidence) -> bool:
+    """Whether its sentence says what is to be done later."""
+    index = report.sentence_at(evidence.start)
+    if index is None:
+        return False
+    return _ADVICE.search(fold(report.text[report.sentences[index].start : evidence.start])) is not None
 
 
 def _motivates(report: Report, evidence: Evidence) -> bool:
@@ -235,31 +412,38 @@ def _order(scored: _Scored) -> tuple[float, int, str]:
 
 def _choice_dp(best: _Scored) -> Choice:
     rule = position_rule("dp", best.proposal.code)
-    return Choice(best.proposal, "dp", rule.id, (*best.reasons, *best.proposal.reasons))
+    despite = (f"malgré : {', '.join(best.against)}",) if best.against else ()
+    return Choice(best.proposal, "dp", rule.id, (*best.reasons, *despite, *best.proposal.reasons))
 
 
 def _why_not(second: _Scored, first: _Scored) -> str:
+    """The runner-up and why it lost, without a word of the report."""
     lacking = [reason for reason in first.reasons if reason not in second.reasons]
-    why = f"il lui manque : {', '.join(lacking)}" if lacking else "moins affirmé dans le compte rendu"
-    return f"{cim10_display(second.proposal.code)} {second.proposal.label} ; {why}"
+    against = [reason for reason in second.against if reason not in first.against]
+    parts = [f"il lui manque : {', '.join(lacking)}"] if lacking else []
+    parts += [f"contre lui : {', '.join(against)}"] if against else []
+    why = " ; ".join(parts) or "moins affirmé, ou nommé plus loin dans la conclusion"
+    gap = f"{first.score - second.score:.1f}".replace(".", ",")
+    return f"{cim10_display(second.proposal.code)} {second.proposal.label} ; {why} (écart de score {gap})"
 
 
 # -- the DAS ------------------------------------------------------------------------------------------------------
 
 
 def _associated(
-    report: Report, able: Sequence[Proposal], sure: Sequence[Proposal], taken: set[str]
+    report: Report, able: Sequence[Proposal], sure: Sequence[Proposal], taken_in_order: Sequence[str]
 ) -> tuple[list[Choice], list[ReviewItem]]:
     das: list[Choice] = []
     review: list[ReviewItem] = []
     certain = {p.code for p in sure}
+    taken = frozenset(taken_in_order)
     for proposal in able:
         if proposal.code in taken:
             continue
         if "das" not in proposal.positions:
             continue
         if proposal.code not in certain:
-            review.append(_review(proposal, "das", "formulation trop éloignée du libellé pour être codée d'office"))
+            review.append(_review(proposal, "das", FAR_FROM_LABEL))
             continue
         why_not = _explained(proposal.code, certain) or _not_das(report, proposal)
         if why_not:
@@ -268,6 +452,8 @@ def _associated(
         rule = position_rule("das", proposal.code)
         das.append(Choice(proposal, "das", rule.id, (_why_das(report, proposal), *proposal.reasons)))
     das.sort(key=lambda c: (c.proposal.code.startswith("Z"), min(e.start for e in c.proposal.evidence)))
+    order = in_order([*taken_in_order, *(c.proposal.code for c in das)])
+    das.sort(key=lambda c: order.index(c.proposal.code))
     return das, review
 
 
@@ -284,8 +470,10 @@ def _explained(code: str, others: set[str]) -> str | None:
 def _not_das(report: Report, proposal: Proposal) -> str | None:
     """Why an attested code is not coded as DAS by itself; None when it is."""
     sections = proposal.sections
+    if _GOES_WITH.match(proposal.code):
+        return None
     listed = sections & {"antecedents", "traitement_entree"}
-    if proposal.code.startswith(_SYMPTOM):
+    if proposal.code.startswith(_SYMPTOM) and not _OWN_PROBLEM.match(proposal.code):
         if "conclusion" in sections or (listed and len(sections) > 1):
             return None
         if listed and _cared_for(report, proposal):

@@ -178,36 +178,42 @@ _PAGE = """<!doctype html>
 body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1f24}}
 table{{border-collapse:collapse;width:100%}}
 th,td{{border:1px solid #d0d7de;padding:.5rem;vertical-align:top;text-align:left}}
-mark{{background:#fff3b0}}mark.dp{{background:#ffc9c9}}.dim{{color:#57606a;font-size:.85em}}
+mark{{background:#fff3b0}}mark.dp{{background:#ffc9c9}}mark.acte{{background:#cfe8ff}}mark.review{{background:#e6e6e6}}
+.dim{{color:#57606a;font-size:.85em}}.right{{background:#dafbe1}}.wrong{{background:#ffebe9}}
 pre{{white-space:pre-wrap;font:inherit;background:#f6f8fa;padding:1rem;border-radius:6px}}
 </style></head><body>
 <h1>Proposition de codage PMSI MCO</h1>
-<table><tr><th>Position</th><th>Code</th><th>Libellé</th><th>Preuve</th><th>Règle</th><th>Conf.</th></tr>{rows}</table>
-{findings}{review}
-<h2>Compte rendu</h2><pre>{report}</pre>
+{beside}
+<table><tr><th>Position</th><th>Code</th><th>Libellé et raisons</th><th>Preuve</th><th>Règle</th><th>Conf.</th></tr>
+{rows}</table>
+{runner_up}{situation}{findings}{review}
+<h2>Compte rendu</h2>
+<p class="dim">Surligné : <mark class="dp">DP</mark> <mark>autres diagnostics</mark> <mark class="acte">actes</mark>
+<mark class="review">à revoir</mark></p>
+<pre>{report}</pre>
 <p class="dim">{footer}</p></body></html>"""
 
 
-def html_page(coding: Coding, text: str) -> str:
-    """A self-contained page: the coding and the report with its proofs highlighted. Holds the report's text."""
-    rows = []
-    for item in coding.diagnoses:
-        rows.append((item.position.upper(), item.display, item.label, item.evidence, item.rule_source, item.confidence))
-    for act in coding.acts:
-        rows.append(("Acte", act.code, act.label, act.evidence, act.rule_source, act.confidence))
-    cells = "".join(
-        f"<tr><td>{position}</td><td>{html.escape(code)}</td><td>{html.escape(label)}</td>"
-        f"<td>{'<br>'.join('« ' + html.escape(e.quote) + ' »' for e in evidence[:2])}</td>"
-        f"<td class='dim'>{html.escape(rule)}</td><td>{percent(confidence)}</td></tr>"
-        for position, code, label, evidence, rule, confidence in rows
-    )
+def html_page(coding: Coding, text: str, beside: str = "") -> str:
+    """A self-contained page: the coding and the report with its proofs highlighted. Holds the report's text.
+
+    Args:
+        beside: HTML put before the coding, such as a comparison with another coding.
+    """
+    cells = "".join(_html_row(item) for item in (*coding.diagnoses, *coding.acts))
     findings = "".join(f"<li>{html.escape(finding_line(f).plain[2:])}</li>" for f in coding.findings)
     review = "".join(
-        f"<li>{i.position.upper()} {html.escape(i.display)} {html.escape(i.label)} : {html.escape(i.reason)}</li>"
+        f"<li>{i.position.upper()} {html.escape(i.display)} {html.escape(i.label)} ({percent(i.probability)}) : "
+        f"{html.escape(i.reason)}</li>"
         for i in coding.to_review
     )
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in coding.trace.notes)
+    runner_up = coding.trace.dp_runner_up
     return _PAGE.format(
+        beside=beside,
         rows=cells,
+        runner_up=f"<p>DP écarté : {html.escape(runner_up)}</p>" if runner_up else "",
+        situation=f"<h2>Situation et notes</h2><ul>{notes}</ul>" if notes else "",
         findings=f"<h2>Constats</h2><ul>{findings}</ul>" if findings else "",
         review=f"<h2>À revoir</h2><ul>{review}</ul>" if review else "",
         report=_highlighted(coding, text),
@@ -216,10 +222,35 @@ def html_page(coding: Coding, text: str) -> str:
     )
 
 
+def _html_row(item: CodedDiagnosis | CodedAct) -> str:
+    position, code = ("Acte", item.code) if isinstance(item, CodedAct) else (item.position.upper(), item.display)
+    said = " ; ".join(item.reasons)
+    missing = ""
+    if isinstance(item, CodedAct) and item.missing:
+        missing = " ; à compléter : " + ", ".join(item.missing)
+    proofs = "<br>".join(
+        f"« {html.escape(one_line(e.quote))} » "
+        f"<span class='dim'>{html.escape(_SECTIONS.get(e.section, e.section))}</span>"
+        for e in item.evidence[:2]
+    )
+    return (
+        f"<tr><td>{position}</td><td>{html.escape(code)}</td><td>{html.escape(item.label)}"
+        f"<br><span class='dim'>{html.escape(said + missing)}</span></td><td>{proofs}</td>"
+        f"<td class='dim'>{html.escape(item.rule_source)}</td><td>{percent(item.confidence)}</td></tr>"
+    )
+
+
 def _highlighted(coding: Coding, text: str) -> str:
     spans: list[tuple[int, int, str, str]] = []
     spans += [(e.start, e.end, d.display, d.position) for d in coding.diagnoses for e in d.evidence]
     spans += [(e.start, e.end, a.code, "acte") for a in coding.acts for e in a.evidence]
+    coded = [(start, end) for start, end, _, _ in spans]
+    spans += [
+        (e.start, e.end, f"à revoir : {r.display}", "review")
+        for r in coding.to_review
+        for e in r.evidence
+        if not any(e.start < end and start < e.end for start, end in coded)
+    ]
     out, position = [], 0
     for start, end, code, kind in sorted(spans):
         if start < position:

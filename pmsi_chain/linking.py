@@ -6,9 +6,13 @@ form of each place is kept, and what cannot name a condition is left out: an org
 
 from __future__ import annotations
 
+import csv
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
 from typing import Self
 
 import numpy as np
@@ -19,7 +23,7 @@ from pmsi_chain.lexicon import Lexicon
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Mention, Report
-from pmsi_chain.text import fold, tokens
+from pmsi_chain.text import fold, fold_with_offsets, tokens
 
 _DEPTH = 12
 #: Enough of a label to hold its first content word.
@@ -113,7 +117,14 @@ class Linker:
 
     def link(self, report: Report) -> list[Link]:
         """Links in the order of the report; no two of them overlap, except the parts of a coordination."""
-        forms = {k: places for k, places in report.forms.items() if k and tuple(k.split()) not in _GENERAL}
+        shielded = _shielded(report.text)
+        forms = {
+            k: free
+            for k, places in report.forms.items()
+            if k
+            and tuple(k.split()) not in _GENERAL
+            and (free := tuple(p for p in places if not _begins_in(shielded, p.start, p.end)))
+        }
         if not forms:
             return []
         keys = list(forms)
@@ -219,6 +230,30 @@ def _contradicts(term: str, label: str) -> bool:
     """Whether both give a type, stage or grade, and not the same: « type 1 » is not « type 2 »."""
     said, meant = dict(_RANKED.findall(term)), dict(_RANKED.findall(label))
     return any(said[kind] != meant[kind] for kind in said.keys() & meant.keys())
+
+
+@lru_cache(maxsize=1)
+def _no_condition() -> tuple[re.Pattern[str], ...]:
+    """Turns of phrase whose words name no condition, though a label has them (`knowledge/not_conditions.csv`)."""
+    text = (files("pmsi_chain") / "knowledge" / "not_conditions.csv").read_text(encoding="utf-8")
+    return tuple(re.compile(row["pattern"]) for row in csv.DictReader(text.splitlines(), delimiter=";"))
+
+
+def _shielded(text: str) -> list[tuple[int, int]]:
+    """Spans of a text that name no condition, in order."""
+    folded, offsets = fold_with_offsets(text)
+    return sorted(
+        (offsets[m.start()], offsets[m.end() - 1] + 1)
+        for pattern in _no_condition()
+        for m in pattern.finditer(folded)
+        if m.end() > m.start()
+    )
+
+
+def _begins_in(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether a span begins in one of the spans, or holds nothing outside one."""
+    index = bisect_right(spans, (end, 0)) - 1
+    return any(spans[i][0] <= start < spans[i][1] for i in range(max(0, index - 3), index + 1))
 
 
 def _head(text: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 
-from pmsi_chain.domain import Evidence, Position, Stay
+from pmsi_chain.combining import combine
+from pmsi_chain.domain import Position, Stay
 from pmsi_chain.linking import Link
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
@@ -30,10 +31,16 @@ EvidenceFunction = Callable[[Sequence[tuple[str, str, str]]], list[float]]
 
 _POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Context under which words attest nothing about the patient today.
-_NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned"})
+_NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"})
 #: Cosine at which a wording near a code is as likely wrong as right, and how fast that changes with it.
 _EVEN_COSINE, _STEEPNESS = 0.79, 25.0
 _CERTAIN = 0.99
+#: Cosine by which a code must beat its best sibling; else the code « sans précision » that they share stands for both.
+SIBLING_MARGIN = 0.02
+#: Probability from which a precise code stands for a vague one.
+_LIKELY = 0.5
+#: Probability of what a turn of phrase of the project's tables tells.
+_TOLD = 0.9
 _MAX_RIVALS = 4
 
 #: Diseases that last: named under « antécédents », they are still there (Guide MCO 2026, ch. V, Antécédents, p. 82).
@@ -72,10 +79,12 @@ class Proposals:
     Attributes:
         present: attested, most probable first.
         doubtful: only ever a hypothesis; for review.
+        recalled: only told again from an earlier stay; for review.
     """
 
     present: tuple[Proposal, ...]
     doubtful: tuple[Proposal, ...] = ()
+    recalled: tuple[Proposal, ...] = ()
 
 
 def build_proposals(
@@ -88,13 +97,17 @@ def build_proposals(
     """
     groups: dict[str, list[tuple[Link, bool]]] = {}
     doubtful: dict[str, list[Link]] = {}
+    recalled: dict[str, list[Link]] = {}
     for link in links:
         context = link.mention.context
+        link = _settled(link, edition)
         if not _fits(link.code, edition, stay):
             continue
         if context & _NOT_PRESENT:
-            if "hypothesis" in context and not context & {"negated", "family", "planned"}:
+            if context & _NOT_PRESENT <= {"hypothesis"}:
                 doubtful.setdefault(link.code, []).append(link)
+            elif context & _NOT_PRESENT <= {"previous_stay"}:
+                recalled.setdefault(link.code, []).append(link)
             continue
         past = _is_past(link)
         code = _history_code(link.code, edition) if past else link.code
@@ -108,17 +121,45 @@ def build_proposals(
     for code, items in groups.items():
         weighed = [(_probability(link, next(attested)), link) for link, _ in items]
         present.append(_proposal(report, edition, code, weighed))
-    present = refine(report, edition, _insulin(report, edition, present))
+    present = refine(report, edition, present)
     present += _states(report, edition, {p.code for p in present})
+    present = _insulin(report, edition, combine(report, edition, present))
     present = without_vaguer(edition, present)
     kept = {p.code for p in present}
-    unsure = [
+    order = sorted(present, key=lambda p: (-p.probability, p.evidence[0].start, p.code))
+    return Proposals(tuple(order), _unsure(report, edition, doubtful, kept), _unsure(report, edition, recalled, kept))
+
+
+def _unsure(
+    report: Report, edition: Cim10Edition, found: Mapping[str, list[Link]], kept: set[str]
+) -> tuple[Proposal, ...]:
+    """Proposals that attest nothing, in the order of the report."""
+    proposals = [
         _proposal(report, edition, code, [(min(0.49, link.score / 2), link) for link in items])
-        for code, items in doubtful.items()
+        for code, items in found.items()
         if code not in kept
     ]
-    order = sorted(present, key=lambda p: (-p.probability, p.evidence[0].start, p.code))
-    return Proposals(tuple(order), tuple(sorted(unsure, key=lambda p: p.evidence[0].start)))
+    return tuple(sorted(proposals, key=lambda p: p.evidence[0].start))
+
+
+def _settled(link: Link, edition: Cim10Edition) -> Link:
+    """A code must beat its best sibling by a margin; without it, what the two have in common « sans précision ».
+
+    A literal wording settles it. Siblings share the first four characters, or the category.
+    """
+    if link.exact or len(link.codes) < 2 or link.code[0] == "Z":
+        return link
+    best, score = link.codes[0]
+    close = [c for c, s in link.codes[1:] if c[:3] == best[:3] and s > score - SIBLING_MARGIN]
+    if not close or any(c.startswith(best) for c in close):
+        return link
+    root = best[:4] if all(c[:4] == best[:4] for c in close) else best[:3]
+    child = default_child(edition, root)
+    if child is None or child == best or child in close:
+        return (
+            replace(link, codes=((child, score), *(item for item in link.codes if item[0] != child))) if child else link
+        )
+    return replace(link, codes=((child, score), *link.codes))
 
 
 def _is_past(link: Link) -> bool:
@@ -154,17 +195,7 @@ def _history_code(code: str, edition: Cim10Edition) -> str | None:
 
 def _proposal(report: Report, edition: Cim10Edition, code: str, weighed: Sequence[tuple[float, Link]]) -> Proposal:
     ordered = sorted(weighed, key=lambda item: (-item[0], item[1].mention.start))
-    evidence = tuple(
-        Evidence(
-            quote=report.text[link.mention.start : link.mention.end],
-            start=link.mention.start,
-            end=link.mention.end,
-            section=link.mention.section,
-            probability=round(probability, 4),
-            context=tuple(sorted(link.mention.context)),
-        )
-        for probability, link in ordered
-    )
+    evidence = tuple(report.proof(link.mention.start, link.mention.end, p) for p, link in ordered)
     rivals = [c for _, link in ordered for c, _ in link.codes if c != code]
     entry = edition.entry(code)
     return Proposal(
@@ -189,9 +220,7 @@ def _insulin(report: Report, edition: Cim10Edition, proposals: list[Proposal]) -
         start, end = offsets[match.start()], offsets[match.end() - 1] + 1
         denied = words(report.text[max(0, start - 12) : start])[-1:] == ["non"]
         if report.section_at(start) in _HOME and "negated" not in report.context_at(start, end) and not denied:
-            proof = Evidence(
-                quote=report.text[start:end], start=start, end=end, section=report.section_at(start), probability=0.9
-            )
+            proof = report.proof(start, end, _TOLD)
             break
     if proof is None:
         return proposals
@@ -231,17 +260,15 @@ def _states(report: Report, edition: Cim10Edition, known: set[str]) -> list[Prop
         start, end = offsets[match.start()], offsets[match.end() - 1] + 1
         if report.context_at(start, end) & _NOT_PRESENT:
             continue
-        evidence = Evidence(
-            quote=report.text[start:end], start=start, end=end, section=report.section_at(start), probability=0.9
-        )
+        evidence = report.proof(start, end, _TOLD)
         positions = tuple(p for p in _POSITIONS if edition.is_allowed(code, p))
-        found[code] = Proposal(code, edition.entry(code).label, 0.9, (evidence,), positions)
+        found[code] = Proposal(code, edition.entry(code).label, _TOLD, (evidence,), positions)
     return list(found.values())
 
 
 def without_vaguer(edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Leave out « sans précision » codes beside a more precise one of the same problem."""
-    codes = [proposal.code for proposal in proposals]
+    codes = [proposal.code for proposal in proposals if proposal.probability >= _LIKELY]
     categories: dict[str, int] = {}
     for code in codes:
         categories[code[:3]] = categories.get(code[:3], 0) + 1

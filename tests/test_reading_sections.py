@@ -76,8 +76,8 @@ def section_of(report: Report, words: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (MARKDOWN, ["identite", "motif", "antecedents", "complementaires", "evolution", "conclusion"]),
-        (CAPITALS, ["identite", "motif", "antecedents", "complementaires", "evolution", "conclusion"]),
+        (MARKDOWN, ["entete", "motif", "antecedents", "complementaires", "evolution", "conclusion"]),
+        (CAPITALS, ["entete", "motif", "antecedents", "complementaires", "evolution", "conclusion"]),
         (INLINE, ["motif", "antecedents", "complementaires", "evolution", "conclusion"]),
         (UNDERLINED, ["motif", "antecedents", "conclusion"]),
         (NUMBERED, ["motif", "antecedents", "examen", "conclusion"]),

@@ -10,7 +10,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 #: listed_history: stands in a section of antecedents, where chronic diseases of today are listed too.
-FLAGS: tuple[str, ...] = ("negated", "hypothesis", "family", "history", "listed_history", "planned", "resolved")
+#: previous_stay: told again from a stay before this one; other_patient: stands in a report of someone else.
+FLAGS: tuple[str, ...] = (
+    "negated", "hypothesis", "family", "history", "listed_history", "planned", "resolved", "previous_stay",
+    "other_patient",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from pmsi_chain.reading.context import ContextMap, Scope
 from pmsi_chain.reading.dictionary import TermDictionary
+from pmsi_chain.reading.documents import find_documents, mixed, weighed
 from pmsi_chain.reading.report import LabValue, Mention, Origin, Report, Section, Sentence
 from pmsi_chain.reading.scopes import admission_year, find_scopes
 from pmsi_chain.reading.sections import find_sections
@@ -51,7 +52,9 @@ class Reader:
             text: the report(s) as given; never changed, all offsets point into it.
             year: year of the stay, against which "in 2012" is past; by default the latest full date of the report.
         """
-        sections = find_sections(text)
+        documents = find_documents(text)
+        other = mixed(text, documents)
+        sections = weighed(find_sections(text, documents), documents, other)
         sentences = find_sentences(text, sections)
         instructions = find_instructions(text, sentences)
         tokens = tokens_of(text)
@@ -60,7 +63,7 @@ class Reader:
         contexts = _contexts(text, sections, sentences, by_sentence, admission_year(text) if year is None else year)
         values = find_values(text, sentences)
         mentions = self._mentions(text, sentences, by_sentence, contexts, frozenset(instructions), values)
-        return Report(text, sections, sentences, mentions, values, instructions, contexts)
+        return Report(text, sections, sentences, mentions, values, instructions, contexts, documents, other)
 
     def _mentions(
         self,

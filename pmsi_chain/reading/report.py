@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from pmsi_chain.domain import Evidence
 from pmsi_chain.reading.context import ContextMap
 
 Origin = Literal["dictionary", "window", "composed"]
@@ -40,6 +41,20 @@ class Section:
     end: int
     body: int
     context: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One report of the input.
+
+    Attributes:
+        kind: "stay", "unit", "emergency", "operation" or "result" (see `pmsi_chain.reading.documents`).
+        start, end: characters of the text.
+    """
+
+    kind: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +127,8 @@ class Report:
         mentions: in order of start, then of end.
         values: laboratory and clinical values, in order.
         instructions: spans of sentences addressed to a machine; no mention is read from them.
+        documents: the reports that the input holds, in order.
+        mixed: "two_patients" or "two_stays" where the documents are not of one stay; only the last is then coded.
     """
 
     text: str
@@ -121,6 +138,19 @@ class Report:
     values: tuple[LabValue, ...]
     instructions: tuple[tuple[int, int], ...] = ()
     contexts: ContextMap = field(default_factory=ContextMap, repr=False)
+    documents: tuple[Document, ...] = ()
+    mixed: Literal["two_patients", "two_stays"] | None = None
+
+    def proof(self, start: int, end: int, probability: float | None = None) -> Evidence:
+        """The words [start, end) as evidence, with their section and their qualifiers."""
+        return Evidence(
+            quote=self.text[start:end],
+            start=start,
+            end=end,
+            section=self.section_at(start),
+            probability=None if probability is None else round(probability, 4),
+            context=tuple(sorted(self.context_at(start, end))),
+        )
 
     def section_at(self, position: int) -> str:
         """Normalised name of the section that holds a character offset; "autre" outside the text."""

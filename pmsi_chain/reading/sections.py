@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 
-from pmsi_chain.reading.report import Section
+from pmsi_chain.reading.report import Document, Section
 from pmsi_chain.text import fold
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
@@ -22,6 +23,12 @@ _MARKS = re.compile(
 _TRAILING = re.compile(r"[ \t:：.=*_#\-–—]+$")
 #: A heading in the middle of a line, after the end of a sentence: « … stable. Traitement de sortie : … ».
 _INLINE = re.compile(r"(?:(?<=[.;!?])|(?<=\s[-–—]))[ \t]+(?=(?:\*\*)?[A-ZÀ-Ý][^.;:!?\n\r|]{2,48}:)")
+#: A dash that stands for the colon of a heading: « MOTIF — dyspnée ».
+_DASH = re.compile(r"[ \t][—–][ \t]")
+#: What stands in brackets after a title says when or where, not what: « Rappel du séjour précédent (mars 2025) ».
+_ASIDE = re.compile(r"\s*\([^)]*\)\s*$")
+#: Signs that scanning confuses, put back where a title is otherwise unknown: « C0NCLUS10N ».
+_SCANNED = str.maketrans({"0": "o", "1": "i", "5": "s", "|": "i"})
 #: What a heading says of all that stands under it.
 _TITLE_FLAGS = {
     "family": re.compile(r"famil|heredit"),
@@ -35,6 +42,8 @@ _TITLE_FLAGS = {
 _EXACT_ONLY = frozenset({"identite", "autre"})
 _MAX_TITLE_CHARS = 80
 _MAX_TITLE_WORDS = 9
+#: Sections whose answer stands on the line of their heading, and what follows it.
+_AFTER_ANSWER = {"motif": "histoire", "identite": "entete"}
 #: Words that only qualify a heading: they are cut when the whole title is unknown.
 _QUALIFIERS = frozenset(
     [
@@ -101,21 +110,47 @@ def heading_names() -> Mapping[str, str]:
     return {row["title"]: row["section"] for row in csv.DictReader(source.splitlines())}
 
 
-def find_sections(text: str) -> tuple[Section, ...]:
-    """Cut a report at its headings; the sections cover the whole text, the first may have no heading."""
+def find_sections(text: str, documents: Sequence[Document] = ()) -> tuple[Section, ...]:
+    """Cut a report at its headings; the sections cover the whole text, the first may have no heading.
+
+    Args:
+        documents: the reports of the input: each begins a section of its own.
+    """
     headings = list(_headings(text))
+    known = {start for start, _, _, _ in headings}
+    headings += [(d.start, d.start, "entete", "") for d in documents[1:] if d.start not in known]
+    headings.sort(key=lambda heading: heading[0])
     sections: list[Section] = []
     if not headings or headings[0][0] > 0:
         first = headings[0][0] if headings else len(text)
         sections.append(Section("entete" if headings else "autre", "", 0, first, 0))
     for index, (start, body, name, title) in enumerate(headings):
         end = headings[index + 1][0] if index + 1 < len(headings) else len(text)
-        sections.append(Section(name, title, start, end, body, _context_of(name, fold(title))))
+        section = Section(name, title, start, end, body, _context_of(name, fold(title)))
+        sections.extend(_answered_on_its_line(text, section))
     return tuple(sections)
+
+
+def _answered_on_its_line(text: str, section: Section) -> list[Section]:
+    """« Motif : dyspnée » holds its line; what stands below it without a heading tells the story."""
+    follows = _AFTER_ANSWER.get(section.name)
+    line_end = text.find("\n", section.body, section.end)
+    first = text[section.body : line_end if line_end >= 0 else section.end]
+    if follows is None or line_end < 0 or "\n" in text[section.start : section.body] or not first.strip(" \t\r*_#:-=|"):
+        return [section]
+    rest = text[line_end : section.end].lstrip()
+    if not rest or not (first.rstrip().endswith((".", "!", "?")) or rest[0].isupper()) or rest[0] in "-•*|>":
+        return [section]
+    return [
+        replace(section, end=line_end),
+        Section(follows, "", line_end, section.end, line_end),
+    ]
 
 
 def _context_of(name: str, folded_title: str) -> frozenset[str]:
     flags = {flag for flag, pattern in _TITLE_FLAGS.items() if pattern.search(folded_title)}
+    if "history" in flags:
+        flags.add("previous_stay")
     return frozenset(flags | {"listed_history"} if name == "antecedents" else flags)
 
 
@@ -155,25 +190,29 @@ def _heading_of(piece: str, level: int, current: str, *, at_line_start: bool) ->
     after = piece[marks.end() :]
     hashes = len((marks["hash"] or "").strip())
     emphasised = bool(hashes or marks["bold"]) and at_line_start
-    colon = _first_colon(after)
-    if colon is not None and colon <= _MAX_TITLE_CHARS:
+    colon = _first_colon(after, at_line_start=at_line_start)
+    if colon is not None and colon - _aside_chars(after[:colon]) <= _MAX_TITLE_CHARS:
         title, rest = after[:colon], after[colon + 1 :]
         length = marks.end() + colon + 1 + _leading_marks(rest)
     else:
         title, rest = after, ""
         length = len(piece)
-    has_colon = bool(colon is not None and colon <= _MAX_TITLE_CHARS)
+    has_colon = bool(colon is not None and colon - _aside_chars(after[:colon]) <= _MAX_TITLE_CHARS)
     alone = not rest.strip(" \t*_#:-=|")
     title = _TRAILING.sub("", title.strip(" \t*_#|")).strip()
-    folded = " ".join(fold(title).replace("(e)", "").split())
+    folded = _ASIDE.sub("", " ".join(fold(title).replace("(e)", "").split()))
     folded = re.sub(r"^(?:les|le|la|l'|ses|son|sa) ?", "", folded)
     word_count = len(folded.split())
-    if not folded or word_count > _MAX_TITLE_WORDS or len(title) > _MAX_TITLE_CHARS:
+    if not folded or word_count > _MAX_TITLE_WORDS or len(title) - _aside_chars(title) > _MAX_TITLE_CHARS:
         return None
     name = heading_names().get(folded)
+    if name is None and at_line_start and not folded.isalpha():
+        name = heading_names().get(folded.translate(_SCANNED))
     shouted = title.isupper() and len(title) > 3
     if name is None and (emphasised or shouted or has_colon) and at_line_start and not marks["bullet"]:
         name = _name_by_parts(folded, 2 if emphasised or has_colon else 0)
+    if name is not None and len(folded) == 1 and not has_colon:
+        return None
     if name is not None:
         bulleted_value = marks["bullet"] and not alone
         if bulleted_value and name in {"identite", "complementaires", "biologie", "autre", "examen"}:
@@ -190,7 +229,16 @@ def _heading_of(piece: str, level: int, current: str, *, at_line_start: bool) ->
     return None
 
 
-def _first_colon(after: str) -> int | None:
+def _aside_chars(title: str) -> int:
+    aside = _ASIDE.search(title)
+    return len(aside.group()) if aside else 0
+
+
+def _first_colon(after: str, *, at_line_start: bool) -> int | None:
+    """Where a title ends: at its colon, or at the dash after a known title in capitals."""
+    dash = _DASH.search(after) if at_line_start else None
+    if dash and after[: dash.start()].isupper() and fold(after[: dash.start()]).strip() in heading_names():
+        return dash.start() + 1
     index = after.find(":")
     return index if index >= 0 else None
 

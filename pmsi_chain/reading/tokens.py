@@ -14,6 +14,9 @@ STRONG_SIGN = re.compile(r"[;:!?|•→]|\.(?=\s|$)|\.{2,}|\s[-–—]\s|\n\s*[-
 _ELIDED = re.compile(r"(?:^|[^\w])([a-zA-Z]{1,7})['’ʼ`´]\s*$")
 _ACCENT = re.compile(r"[àâçèéêëîïôùû]")
 _NUMBER = re.compile(r"[0-9][0-9.,]*")
+#: An article that lost its apostrophe: « pas d oedeme », not « vitamine D et calcium ».
+_LOST_ELISION = frozenset({"d", "l", "n", "s", "qu", "j"})
+_VOWEL = re.compile(r"[aeiouyh][^\W\d_]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,12 @@ def tokens_of(text: str) -> list[Token]:
     for word, start, end in word_spans(text):
         gap = text[previous_end:start]
         elided = ""
-        if gap and gap[-1] in "'’ʼ`´ ":
-            match = _ELIDED.search(gap)
-            elided = match.group(1).lower() + "'" if match else ""
+        match = _ELIDED.search(gap) if gap and gap[-1] in "'’ʼ`´ " else None
+        if match:
+            elided = match.group(1).lower() + "'"
+        elif gap == " " and out and _lost_elision(text, out[-1], word):
+            elided = out.pop().word + "'"
+            gap = f"{text[out[-1].end if out else 0 : start]}"
         is_stop = word in STOP_WORDS
         may_be_to = False
         if word == "a":
@@ -64,6 +70,11 @@ def tokens_of(text: str) -> list[Token]:
         out.append(Token(word, stem(word), start, end, gap, elided, is_stop, may_be_to))
         previous_end = end
     return out
+
+
+def _lost_elision(text: str, letter: Token, word: str) -> bool:
+    """Is the word before a lower-case article without its apostrophe (« absence d infection »)?"""
+    return letter.word in _LOST_ELISION and text[letter.start].islower() and _VOWEL.match(word) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,8 @@ from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches, chapter_of
 
 _AFTER_CARE = ("E89", "G97", "H59", "H95", "I97", "J95", "K91", "M96", "N99")
-_OWN_GERM = ("chap:I", "J13-J16", "J09-J11", "J20.0-J20.7", "J21.0", "A40", "A41", "G00.0-G00.3", "N34.1", "U07.1")
+#: Infections whose code already says the germ.
+OWN_GERM = ("chap:I", "J13-J16", "J09-J11", "J20.0-J20.7", "J21.0", "A40", "A41", "G00.0-G00.3", "N34.1", "U07.1")
 #: (codes that ask, codes that answer, rule, severity, what to add).
 _EXTERNAL: tuple[tuple[tuple[str, ...], tuple[str, ...], str, Severity, str], ...] = (
     (("T36-T50",), ("X40-X44", "X60-X64", "X85", "Y10-Y14"), "GM2026-V-EFFETS-01", "review",
@@ -107,7 +108,7 @@ def germs(case: Case) -> Iterator[Finding]:
             )  # fmt: skip
     if case.report is None or not infections or case.having("B95-B98"):
         return
-    if all(any_matches(_OWN_GERM, code) for code in infections):
+    if all(any_matches(OWN_GERM, code) for code in infections):
         return
     for cue, germ in tables.germs:
         words = case.report.affirmed(cue)

@@ -11,6 +11,7 @@ from pmsi_chain.rules import (
     check_codes,
     check_companions,
     check_conditions,
+    check_input,
     check_patient,
     check_redundancy,
     check_report,
@@ -23,6 +24,8 @@ Check = Callable[[Case], Iterator[Finding]]
 
 #: The closed check-list, in the order of the report.
 CHECKS: tuple[Check, ...] = (
+    check_input.mixed,
+    check_input.addressed_to_a_machine,
     check_codes.dp_present,
     check_codes.legality,
     check_codes.position_forbidden,
