@@ -77,3 +77,39 @@ def test_reliability_bins_hold_every_case_once(rows: list[tuple[float, int]]) ->
     for row in table:
         inside = [(p, y) for p, y in rows if row["from"] <= p < row["to"] or (p == 1.0 and row["to"] == 1.0)]
         assert row["observed_rate"] == pytest.approx(sum(y for _, y in inside) / len(inside))
+
+
+scored_units = st.lists(
+    st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.7, 0.9]), st.integers(0, 1)), max_size=4), min_size=1, max_size=8
+)
+
+
+@given(scored_units)
+def test_a_precision_curve_counts_what_each_threshold_keeps(units: list[list[tuple[float, int]]]) -> None:
+    n_gold = sum(y for unit in units for _, y in unit) + 1
+    for point in metrics.precision_curve(units, n_gold, (0.3, 0.6, 0.8)):
+        kept = [y for unit in units for p, y in unit if p >= point.threshold]
+        assert point.n == len(kept)
+        assert point.precision.value == pytest.approx(sum(kept) / max(1, len(kept)))
+        assert point.recall == pytest.approx(sum(kept) / n_gold)
+
+
+def test_the_least_threshold_holds_its_precision_from_there_on() -> None:
+    units = [[(0.9, 1)], [(0.9, 1)], [(0.7, 0)], [(0.7, 1)], [(0.5, 1)], [(0.5, 1)], [(0.5, 1)], [(0.5, 1)]]
+    curve = metrics.precision_curve(units, 7, (0.5, 0.7, 0.9, 0.99))
+    found = metrics.least_threshold(curve, 0.9)
+    assert found is not None
+    assert found.threshold == 0.9  # at 0.5 the precision is back at 7/8, at 0.7 it was 3/4
+    assert metrics.least_threshold(curve, 0.75) is not None
+    assert metrics.least_threshold(metrics.precision_curve([[(0.9, 0)]], 1, (0.5,)), 0.9) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=20))
+def test_brier_and_calibration_error_against_their_definitions(rows: list[tuple[float, int]]) -> None:
+    p, y = [row[0] for row in rows], [row[1] for row in rows]
+    assert metrics.brier(p, y) == pytest.approx(sum((a - b) ** 2 for a, b in rows) / len(rows))
+    bins: dict[int, list[tuple[float, int]]] = {}
+    for a, b in rows:
+        bins.setdefault(min(int(a * 5), 4), []).append((a, b))
+    expected = sum(abs(sum(a for a, _ in found) - sum(b for _, b in found)) for found in bins.values()) / len(rows)
+    assert metrics.calibration_error(p, y, 5) == pytest.approx(expected)

@@ -32,13 +32,23 @@ class EvidencePair:
 
 @dataclass(frozen=True, slots=True)
 class GoldReport:
-    """A fictional report with its gold coding."""
+    """A fictional report with its gold coding.
+
+    Attributes:
+        may: beginnings of codes that are neither asked for nor wrong (an external cause, a history that some coders
+            leave out): they count on neither side.
+    """
 
     report_id: str
     text: str
     dp: tuple[str, ...]
     dr: tuple[str, ...]
     das: tuple[str, ...]
+    may: tuple[str, ...] = ()
+
+    def counted(self, proposed: frozenset[str]) -> frozenset[str]:
+        """The proposed codes that are asked for or wrong."""
+        return frozenset(c for c in proposed if c in self.codes or not c.startswith(self.may or ("-",)))
 
     @property
     def positions(self) -> dict[Position, tuple[str, ...]]:
@@ -93,9 +103,8 @@ def read_reports(path: Path) -> list[GoldReport]:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)
-                reports.append(
-                    GoldReport(row["id"], row["text"], tuple(row["dp"]), tuple(row["dr"]), tuple(row["das"]))
-                )
+                gold = (tuple(row[position]) for position in ("dp", "dr", "das"))
+                reports.append(GoldReport(row["id"], row["text"], *gold, may=tuple(row.get("may", ()))))
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise SourceFileError(
                     f"{path}, ligne {number} : pas un compte rendu ({type(error).__name__}) ; "

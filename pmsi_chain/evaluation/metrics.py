@@ -122,3 +122,64 @@ def reliability(probabilities: Sequence[float], outcomes: Sequence[int], n_bins:
         for b in range(n_bins)
         if (bins == b).any()
     ]
+
+
+def brier(probabilities: Sequence[float], outcomes: Sequence[int]) -> float:
+    """Mean squared distance of probability and outcome, in [0, 1], lower is better."""
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(outcomes, dtype=float)
+    return float(((p - y) ** 2).mean())
+
+
+def calibration_error(probabilities: Sequence[float], outcomes: Sequence[int], n_bins: int = 10) -> float:
+    """Expected calibration error: mean distance of predicted and observed rate over bins, weighted by their size."""
+    rows = reliability(probabilities, outcomes, n_bins)
+    total = sum(row["n"] for row in rows)
+    return sum(row["n"] * abs(row["mean_probability"] - row["observed_rate"]) for row in rows) / total
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a threshold keeps.
+
+    Attributes:
+        precision: share of the kept that is right, with its interval over units (reports, pairs).
+        recall: share of all gold that is kept; n: how many are kept.
+    """
+
+    threshold: float
+    precision: Estimate
+    recall: float
+    n: int
+
+
+def precision_curve(
+    units: Sequence[Sequence[tuple[float, int]]], n_gold: int, thresholds: Sequence[float]
+) -> list[CurvePoint]:
+    """Precision and recall above each threshold, resampling units because what one unit holds is not independent.
+
+    Args:
+        units: per report, or per pair, its scored items as (probability, 1 if right else 0).
+        n_gold: gold items of all units, the denominator of recall.
+    """
+    points = []
+    for threshold in thresholds:
+        kept = np.array(
+            [(sum(y for p, y in unit if p >= threshold), sum(p >= threshold for p, _ in unit)) for unit in units],
+            dtype=float,
+        )
+        right, total = kept.sum(axis=0)
+        estimate = bootstrap(kept, lambda rows: float(rows[:, 0].sum() / max(1.0, rows[:, 1].sum())))
+        points.append(CurvePoint(threshold, estimate, float(right / max(1, n_gold)), int(total)))
+    return points
+
+
+def least_threshold(points: Sequence[CurvePoint], target: float) -> CurvePoint | None:
+    """The lowest threshold whose precision, and that of every higher one that keeps something, reaches the target."""
+    found: CurvePoint | None = None
+    for point in sorted(points, key=lambda p: -p.threshold):
+        if point.n == 0:
+            continue
+        if point.precision.value < target:
+            break
+        found = point
+    return found

@@ -124,8 +124,14 @@ def _evidence(engine: RAGEngine, data: Path) -> tuple[Any, Table]:
     result = bench_evidence(engine, data)
     table = _table("Preuve : ce passage atteste-t-il ce code ?", "Mesure", "Valeur")
     table.add_row("ROC-AUC", str(result.auc))
-    for threshold, (precision, recall) in result.at.items():
-        table.add_row(f"seuil {threshold}", f"précision {precision:.3f}, rappel {recall:.3f}")
+    table.add_row("ROC-AUC, passages qui répètent le libellé", str(result.auc_repeats or "non mesurable"))
+    table.add_row("ROC-AUC, autres passages", str(result.auc_own_words or "non mesurable"))
+    for point in result.curve:
+        table.add_row(f"seuil {point.threshold:.2f}", f"précision {point.precision}, rappel {point.recall:.3f}")
+    chosen = result.threshold
+    shown = f"{chosen.threshold:.2f} (rappel {chosen.recall:.3f})" if chosen else "aucun"
+    table.add_row("seuil pour une précision ≥ 0,90", shown)
+    table.add_row("Brier ; erreur de calibration", f"{result.brier:.3f} ; {result.calibration_error:.3f}")
     for row in result.calibration:
         table.add_row(
             f"{row['from']:.1f}–{row['to']:.1f}",
