@@ -165,7 +165,8 @@ def _served(progress: Callable[[str], None]) -> Iterator[tuple[str, subprocess.P
     )
     said: list[str] = []
     told = threading.Event()
-    threading.Thread(target=_listen, args=(process, said, told), daemon=True).start()
+    listening = threading.Thread(target=_listen, args=(process, said, told), daemon=True)
+    listening.start()
     try:
         if not told.wait(_READY_S) or not said:
             raise ServiceError("le service ne démarre pas : lancer pmsi-chain serve pour voir pourquoi")
@@ -176,6 +177,9 @@ def _served(progress: Callable[[str], None]) -> Iterator[tuple[str, subprocess.P
         if process.poll() is None:
             process.kill()
             process.wait()
+        listening.join()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 def _listen(process: subprocess.Popen[str], said: list[str], told: threading.Event) -> None:
