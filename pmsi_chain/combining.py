@@ -280,8 +280,9 @@ def _poisonings(report: Report, edition: Cim10Edition, proposals: list[Proposal]
             out.append(known)
         if voluntary and known is not None and not any(p.code.startswith("X6") for p in out):
             external = f"X6{row.external}" + ("0" if _AT_HOME.search(whole) else "9") + "9"
-            made = _told(report, edition, external, _VOLUNTARY, "circonstance volontaire de l'intoxication")
-            out += [made] if external in edition and made is not None else []
+            if external in edition:  # the official file without chapter XX has none
+                made = _told(report, edition, external, _VOLUNTARY, "circonstance volontaire de l'intoxication")
+                out += [made] if made is not None else []
     return out
 
 
