@@ -200,7 +200,8 @@ def html_page(coding: Coding, text: str, beside: str = "") -> str:
     Args:
         beside: HTML put before the coding, such as a comparison with another coding.
     """
-    cells = "".join(_html_row(item) for item in (*coding.diagnoses, *coding.acts))
+    coded: tuple[CodedDiagnosis | CodedAct, ...] = (*coding.diagnoses, *coding.acts)
+    cells = "".join(map(_html_row, coded))
     findings = "".join(f"<li>{html.escape(finding_line(f).plain[2:])}</li>" for f in coding.findings)
     review = "".join(
         f"<li>{i.position.upper()} {html.escape(i.display)} {html.escape(i.label)} ({percent(i.probability)}) : "

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 from pmsi_chain.measures import by_measure, printed_range
 from pmsi_chain.nomenclature import Cim10Edition
@@ -45,7 +46,8 @@ _SAID_AS = {
     "ethylique": "alcoolique", "lithiasique": "biliaire", "iatrogene": "medicamenteuse", "delirium": "delirium",
     "tremens": "delirium", "sevre": "abstinente", "abstinent": "abstinente", "actif": "actuelle", "active": "actuelle",
     "actuellement": "actuelle", "actuel": "actuelle", "persistent": "persistant",
-    "persiste": "persistant", "convulsive": "convulsions", "convulsives": "convulsions", "comitiale": "convulsions",
+    "persiste": "persistant", "primitive": "primaire", "primitif": "primaire",
+    "convulsive": "convulsions", "convulsives": "convulsions", "comitiale": "convulsions",
     "consommation": "utilisation", "consommateur": "utilisation", "consommatrice": "utilisation",
 }  # fmt: skip
 
@@ -215,7 +217,12 @@ def _said(report: Report, proposal: Proposal) -> tuple[frozenset[str], frozenset
         before = [s for s in spans if s[2] <= evidence.start][-_BEFORE:]
         inside = [s for s in spans if evidence.start <= s[1] < evidence.end]
         after = [s for s in spans if s[1] >= evidence.end][:_AFTER]
-        affirmed = [s for s in spans if s[0] in _NEGATIONS or "negated" not in report.context_at(s[1], s[2])]
+        denied = {following for (word, _, _), following in pairwise(spans) if word == "non"}  # « non hémorragiques »
+        affirmed = [
+            s
+            for s in spans
+            if s not in denied and (s[0] in _NEGATIONS or "negated" not in report.context_at(s[1], s[2]))
+        ]
         whole |= {_form(word) for word, _, _ in affirmed}
         close = set(before + inside + after)
         beside |= {_form(word) for word, a, b in affirmed if (word, a, b) in close}

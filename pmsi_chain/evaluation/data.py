@@ -11,6 +11,8 @@ from pathlib import Path
 from pmsi_chain.domain import Position
 from pmsi_chain.errors import SourceFileError
 
+_LISTS = ("dp", "dr", "das", "may")
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -103,8 +105,8 @@ def read_reports(path: Path) -> list[GoldReport]:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)
-                gold = (tuple(row[position]) for position in ("dp", "dr", "das"))
-                reports.append(GoldReport(row["id"], row["text"], *gold, may=tuple(row.get("may", ()))))
+                dp, dr, das, may = (tuple(row.get(name, ()) if name == "may" else row[name]) for name in _LISTS)
+                reports.append(GoldReport(row["id"], row["text"], dp, dr, das, may))
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise SourceFileError(
                     f"{path}, ligne {number} : pas un compte rendu ({type(error).__name__}) ; "

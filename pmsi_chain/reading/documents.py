@@ -103,9 +103,10 @@ def mixed(text: str, documents: Sequence[Document]) -> Mixed | None:
     """Whether the documents are of two patients or of two stays, by numbers, birth dates and dates that are stated."""
     folded = [fold(text[document.start : document.end]) for document in documents]
     numbers: list[set[object]] = [set(_KEYED.findall(piece)) for piece in folded]
-    births: list[set[object]] = [
-        {_date(m.groups()[:3]) or _date(m.groups()[3:]) for m in _BIRTH.finditer(piece)} - {None} for piece in folded
-    ]
+    births: list[set[object]] = []
+    for piece in folded:
+        dates = (_date(m.groups()[:3]) or _date(m.groups()[3:]) for m in _BIRTH.finditer(piece))
+        births.append({day for day in dates if day is not None})
     for found in (numbers, births):
         stated = [values for values in found if values]
         if len(stated) > 1 and not set.intersection(*stated):
