@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
 
 from pmsi_chain import Coding, CodingChain, RAGEngine, Stay
 from pmsi_chain.evaluation.coding import assert_lawful
 from pmsi_chain.llm import LlmSelector
+from pmsi_chain.llm.answer import SCHEMA_NAME
 from pmsi_chain.llm.brief import _report
 from pmsi_chain.privacy import Pseudonymised, Pseudonymiser
 from tests.invented import REPORTS
@@ -45,6 +46,9 @@ class Attacker(BaseChatModel):
     def _llm_type(self) -> str:
         return "attacker"
 
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        return self.bind(tools=tools, **kwargs)
+
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         self.calls += 1
         prompt = messages[1].text
@@ -53,8 +57,9 @@ class Attacker(BaseChatModel):
         for block in re.split(r"^(?=c\d+\. )", prompt, flags=re.M)[1:]:
             proofs[block.split(".")[0]] = re.findall(r"^   (e\d+) \[", block, re.M)
         said = self.attack(prompt, candidates, proofs)
-        text = said if isinstance(said, str) else json.dumps(said)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+        tool_calls = [{"name": SCHEMA_NAME, "args": said, "id": "1"}] if isinstance(said, dict) else []
+        text = said if isinstance(said, str) else ""
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text, tool_calls=tool_calls))])
 
 
 def pick(candidate: str, proof: str | None = None, quote: str | None = None, why: str = "") -> dict[str, Any]:
@@ -111,11 +116,19 @@ def engine(state_dir: Path) -> RAGEngine:
 
 
 def attacked(engine: RAGEngine, attack: Answering, text: str, **options: Any) -> tuple[Coding, CodingChain]:
-    chain = CodingChain(engine, LlmSelector(Attacker(attack=attack), structured="json_mode", **options))
+    model = Attacker(attack=attack)
+    chain = CodingChain(engine, LlmSelector(model, structured="function_calling", **options))
     stay = Stay(text=text, sex="F", age=70)
     coding = chain.invoke(stay)
     assert_lawful(coding, stay, chain)
+    assert model.calls in (1, 2)  # it was asked, and once more at most
     return coding, chain
+
+
+def test_a_model_that_behaves_is_followed(engine: RAGEngine) -> None:
+    """The attacks reach the verification: the same model, answering well, decides."""
+    coding, _ = attacked(engine, ATTACKS["everything right"], VICTIM)
+    assert coding.trace.decided_by == "llm"
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -206,7 +219,7 @@ def test_a_long_report_is_cut_says_so_and_every_candidates_proof_is_shown(engine
     coding, _ = attacked(engine, attack, text, token_budget=3_000)
     assert len(seen[0]) <= 3_000 * 3
     assert "pneumopathie franche lobaire aiguë" in seen[0]
-    note = next(note for note in coding.trace.notes if "trop long" in note)
+    note = next(note for note in coding.trace.notes if "compte rendu trop long" in note)
     assert "antecedents (" in note
     assert "examen (" in note
     for item in coding.diagnoses:  # proofs stand beside the candidates even where their section was cut

@@ -10,6 +10,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -124,12 +125,12 @@ def test_structured_output_is_enforced_by_the_server(model: LocalModel, engine: 
 
 
 def test_a_method_that_gives_nothing_is_no_proposal(model: LocalModel, engine: RAGEngine) -> None:
-    """Asked by tool call, this server's model answers with none; in JSON mode it runs to the length limit."""
-    for method, words in (("function_calling", "forme demandée"), ("json_mode", "")):
+    """Asked by tool call or in JSON mode, this model talks, or runs to the length limit."""
+    for method in ("function_calling", "json_mode"):
         chain = chain_of(engine, settings_of(model, llm_structured=method, llm_max_output_tokens=64))
         coding = coded(chain, REPORTS[0])
         assert coding.trace.decided_by == "rules"
-        assert words in coding.trace.notes[-1]
+        assert re.search("forme demandée|coupée", coding.trace.notes[-1])
         assert coding.trace.method == method
 
 
