@@ -15,8 +15,11 @@ from pmsi_chain.rules import load_guide
 
 CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 EXTERNAL = "XX"
+#: Group of a wording that a parent lends to its child: read by BM25 and in reports; a vector that has learned it for
+#: the child needs no second one, which would draw every other form of the disease.
+LENT = "lent"
 #: Changes whenever a function here cuts otherwise, so that older indexes are not taken for its own.
-CHUNKING = "3"
+CHUNKING = "4"
 GUIDE_EDITION = "2026"
 #: Facts of an act that a filter on a day compares, as `day_number`.
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
@@ -34,7 +37,7 @@ def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> l
     """
     chunks: list[Chunk] = []
 
-    def add(entry: Cim10Entry, wording: str, rank: int) -> None:
+    def add(entry: Cim10Entry, wording: str, rank: int, group: str = group) -> None:
         parent = edition.get(entry.category)
         category = parent.label if parent is not None and parent.code != entry.code else ""
         chunks.append(
@@ -43,7 +46,7 @@ def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> l
                 code=entry.code,
                 label=entry.label,
                 text=f"{wording}{PASSAGE_SEPARATOR}{category}" if category and category not in wording else wording,
-                nomenclature="cim10" if group == "main" else "cim10-xx",
+                nomenclature="cim10-xx" if group == "external" else "cim10",
                 edition=edition.version,
                 positions=tuple(p for p in CODE_POSITIONS if edition.is_allowed(entry.code, p)),
                 group=group,
@@ -67,7 +70,7 @@ def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> l
             child = default_child(edition, code)
             if child is not None and len(child) > 4:  # a WHO code « sans précision » says its parent's words itself
                 lent[child] = lent.get(child, 0) + 1
-                add(edition.entry(child), parent.label, lent[child])
+                add(edition.entry(child), parent.label, lent[child], LENT)
     return chunks
 
 

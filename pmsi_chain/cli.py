@@ -251,20 +251,6 @@ def train_reranker_command(
     train_reranker(data, out_dir, seed, device)
 
 
-@train_app.command("similarity")
-def train_similarity_command(
-    data: Annotated[Path, typer.Option(help="Répertoire des jeux d'essai : son expressions_*.csv.")],
-    out_dir: Annotated[Path | None, typer.Option(help="Répertoire du blend.json ; par défaut celui du paquet.")] = None,
-) -> None:
-    """Étalonner le score affiché par la recherche, après avoir refait le reclasseur."""
-    from pmsi_chain.encoders.dense import MODELS_DIR
-    from pmsi_chain.evaluation.retrieval import fit_similarity
-
-    similarity = fit_similarity(_engine(), data, progress=_progress)
-    similarity.write((out_dir or MODELS_DIR) / "blend.json")
-    out.print(f"pente {similarity.slope}, ordonnée {similarity.intercept}, n = {similarity.n}", highlight=False)
-
-
 @app.command()
 def bench(
     what: Annotated[str, typer.Argument(help="retrieval, evidence, coding, speed, ou serve (charge du service).")],

@@ -48,6 +48,8 @@ from pmsi_chain.text import fold
 
 Nomenclature = Literal["cim10", "ccam"]
 
+#: Groups of the chunks that are a code's own, `chunking.LENT` being the other.
+_OWN_WORDINGS = ("main", "external")
 #: Words that announce an external cause (chapter XX), searched apart: its 25 000 rows would crowd the diseases.
 _EXTERNAL_CUE = re.compile(
     r"\b(accident\w*|agress\w+|autolyse|auto-?intoxication|chute\w*|collision|defenestr\w+|electrocut\w+|explosion|"
@@ -274,6 +276,8 @@ class RAGEngine:
         allowed = None
         if position is not None or on is not None:
             allowed = np.array([_is_allowed(chunk, position, on) for chunk in index.chunks])
+        # the embedded vector of a child has learned the wording that its parent lends it; other encoders have not
+        groups = _OWN_WORDINGS if encoders is self.embedded_encoders else None
         lexical = FrenchBM25Retriever(
             index=index.bm25, documents=index.documents, k=settings.fetch_k, allowed=allowed, expand=self.lexicon.expand
         )
@@ -284,7 +288,7 @@ class RAGEngine:
             k=settings.fetch_k,
             fetch_k=settings.fetch_k,
             rrf_k=settings.qdrant_rrf_k,
-            query_filter=payload_filter(on, positions=position),
+            query_filter=payload_filter(on, positions=position, group=groups),
             expand=self.lexicon.expand if expand_vectors else None,
         )
         return CodeEnsembleRetriever(

@@ -110,7 +110,7 @@ class Chunk:
         chunk_id: unique in the index ("cim10-2025/C221/0").
         text: what is embedded, reranked and shown; keywords: further words for the lexical leg only.
         positions: where the code may stand ("dp", "dr", "das"; "ccam" for an act).
-        group: "main", or "external" for chapter XX of CIM-10, which is searched apart.
+        group: "main", "external" for chapter XX of CIM-10, which is searched apart, or "lent" (`chunking.LENT`).
         is_label: whether `text` is the code's own wording rather than one of its synonyms or notes.
         facts: what else the edition says of the code (hierarchy, notes, marks, limits), for the payload.
     """

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     bge_m3: str | None = None
     bge_m3_device: str = "cpu"
     fetch_k: int = Field(default=60, ge=1)
-    rerank_k: int = Field(default=36, ge=1)
+    rerank_k: int = Field(default=48, ge=1)
     rerank: bool = True
     context_reader: Literal["embedded", "edsnlp", "both"] = "embedded"
     code_threshold: float = Field(default=0.7, ge=0.0, le=1.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,11 +53,11 @@ class Similarity:
             found = cls(**json.loads(path.read_text(encoding="utf-8")).get(KEY, {}))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(
-                f"{path} : étalonnage illisible ({type(error).__name__}) ; lancer `pmsi-chain train similarity`"
+                f"{path} : étalonnage illisible ({type(error).__name__}) ; lancer `pmsi-chain train reranker`"
             ) from error
         if found.slope <= 0:
             raise ConfigurationError(
-                f"{path} : pente {found.slope}, attendue au-dessus de 0 ; lancer `pmsi-chain train similarity`"
+                f"{path} : pente {found.slope}, attendue au-dessus de 0 ; lancer `pmsi-chain train reranker`"
             )
         return found
 
@@ -78,11 +78,6 @@ class Similarity:
         if slopes[0] <= 0:
             raise ValueError("likelier candidates are not more often right: another reranker is needed")
         return cls(round(float(slopes[0]), 4), round(intercept, 4), len(y))
-
-    def write(self, path: Path) -> None:
-        """Put the numbers into a `blend.json`, beside what is there."""
-        values = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(values | {KEY: asdict(self)}), encoding="utf-8")
 
     def score(self, probability: float) -> float:
         """In [0, 1], growing with the probability."""

@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 
 from pmsi_chain.encoders.dense import MODELS_DIR
 from pmsi_chain.errors import ConfigurationError
+from pmsi_chain.names import clinical_names, codes_named
 from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
 from pmsi_chain.rerank.blend import Blend, read_blends, with_list_columns
 from pmsi_chain.rerank.cross_encoder import MODEL_NAME, cross_logits, load_ranker
@@ -203,3 +204,21 @@ def test_evidence_columns_have_their_names(evidence: EvidenceScorer) -> None:
     values = dict(zip(EVIDENCE_COLUMNS, columns[0].tolist(), strict=True))
     assert values["window_cosine"] >= values["cosine_code"] - 1e-5
     assert values["passage_words"] == pytest.approx(np.log1p(5), abs=1e-5)
+
+
+def test_a_code_of_which_the_query_is_a_name_comes_first() -> None:
+    reranker = PmsiRerank.from_package()
+    name, code = next((name, code) for name, code in clinical_names() if code == "M751")
+    codes = ["S434", code, "I10"]
+    labels = ["Entorse et foulure de l'articulation de l'épaule", "Syndrome de la coiffe des rotateurs", "Hypertension"]
+    for query in (name, name.upper()):
+        scores, probabilities, _ = reranker.score(query, codes, labels)
+        assert np.argmax(scores) == 1
+        assert probabilities[1] >= 0.9 > 0.2 > max(probabilities[0], probabilities[2])
+    plain, _, _ = reranker.score("hypertension", codes, labels)
+    assert np.argmax(plain) == 2
+
+
+def test_names_are_looked_up_by_their_words() -> None:
+    assert all(code in codes_named(f"  {name.upper()} !") for name, code in clinical_names())
+    assert codes_named("ce que personne ne dit") == frozenset()

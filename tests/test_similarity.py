@@ -51,10 +51,9 @@ def test_it_lives_in_the_blend_beside_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "blend.json"
     path.write_text(json.dumps({"known": {"slope": 2}}))
     assert Similarity.from_path(path) == Similarity()
-    Similarity(0.4, 0.9, 10).write(path)
-    assert json.loads(path.read_text())["known"] == {"slope": 2}
+    path.write_text(json.dumps({"similarity": {"slope": 0.4, "intercept": 0.9, "n": 10}}))
     assert Similarity.from_path(path).score(0.5) == pytest.approx(1 / (1 + math.exp(-0.9)))
     for broken in ("{", json.dumps({"similarity": {"slope": -1}}), json.dumps({"similarity": {"angle": 1}})):
         path.write_text(broken)
-        with pytest.raises(ConfigurationError, match="train similarity"):
+        with pytest.raises(ConfigurationError, match="train reranker"):
             Similarity.from_path(path)

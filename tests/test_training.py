@@ -220,11 +220,11 @@ def test_both_trainings_run_end_to_end_and_can_be_loaded(
     from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
     from pmsi_chain.rerank.evidence import EvidenceModel
     from pmsi_chain.training import data as data_module
-    from pmsi_chain.training.encoder import EncoderRecipe
+    from pmsi_chain.training.encoder import EncoderRecipe, Member
     from pmsi_chain.training.reranker import RerankerRecipe
 
     monkeypatch.setattr(data_module, "read_clinical_names", lambda data_dir: ())
-    small = EncoderRecipe(n_buckets=4096, dim=64, epochs=6, batch=32)
+    small = EncoderRecipe((Member(6, 0.3), Member(3, 0.0)), n_buckets=4096, dim=64, batch=32)
     twice = [tmp_path / "one", tmp_path / "two"]
     for out in twice:
         train_encoder(invented, out, seed=3, device="cpu", recipe=small)
@@ -236,7 +236,7 @@ def test_both_trainings_run_end_to_end_and_can_be_loaded(
     assert best == "X101"
 
     recipe = RerankerRecipe(vocabulary_size=300, dim=32, epochs=2, batch=8, n_candidates=6, list_length=12)
-    train_reranker(invented, twice[0], seed=3, device="cpu", recipe=recipe, mining_recipe=small)
+    train_reranker(invented, twice[0], seed=3, device="cpu", recipe=recipe, encoder_recipe=small)
     reranker = PmsiRerank.from_path(twice[0])
     scores, probabilities, _ = reranker.score("kyste du rein", ["X005", "X302"], ["Kyste : rein", "Fracture : genou"])
     assert scores[0] > scores[1]

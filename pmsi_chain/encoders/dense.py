@@ -13,6 +13,7 @@ import numpy.typing as npt
 from langchain_core.embeddings import Embeddings
 
 from pmsi_chain.encoders.features import FEATURES_VERSION, text_features, word_features
+from pmsi_chain.encoders.nibbles import unpack_rows
 from pmsi_chain.errors import ConfigurationError
 
 Floats = npt.NDArray[np.float32]
@@ -27,7 +28,8 @@ class EmbeddedEncoder(Embeddings):
 
     The text side is a sum of learned vectors, so a word's vector is computed once and kept. The code side is the
     vector of the official label plus a residual learned from clinicians' expressions; a code that the training did
-    not know has its label only.
+    not know has its label only. Several encoders trained apart may stand side by side in one, each in its slice of
+    the vector: the cosine is then the mean of theirs.
 
     Attributes:
         encoder_id: name and content hash, for index manifests.
@@ -43,6 +45,7 @@ class EmbeddedEncoder(Embeddings):
         residuals: npt.NDArray[np.int8],
         residual_scale: npt.NDArray[np.float16],
         vectors: npt.NDArray[np.int8],
+        n_members: int = 1,
     ) -> None:
         """Assign the arrays.
 
@@ -53,12 +56,14 @@ class EmbeddedEncoder(Embeddings):
             residuals: (n_codes, dim).
             residual_scale: (n_codes,).
             vectors: (n_codes, dim), the codes under their official labels, in steps of any size.
+            n_members: encoders trained apart that share the rows, each with dim / n_members columns.
         """
         self._table = table
         self._scale = scale.astype(np.float32)
         self._residuals = residuals
         self._residual_scale = residual_scale.astype(np.float32)
         self._vectors = vectors
+        self._n_members = n_members
         self.codes = tuple(codes)
         self._code_row = {code: row for row, code in enumerate(codes)}
         self.dim = int(table.shape[1])
@@ -88,12 +93,13 @@ class EmbeddedEncoder(Embeddings):
                         f"{FEATURES_VERSION}: train it again with `pmsi-chain train encoder`."
                     )
                 return cls(
-                    arrays["table"],
+                    unpack_rows(arrays["table"]),
                     arrays["scale"],
                     [str(code) for code in arrays["codes"]],
-                    arrays["residuals"],
+                    unpack_rows(arrays["residuals"]),
                     arrays["residual_scale"],
-                    arrays["vectors"],
+                    unpack_rows(arrays["vectors"]),
+                    int(arrays["n_members"]),
                 )
         except (OSError, KeyError, ValueError) as error:
             raise ConfigurationError(
@@ -116,13 +122,20 @@ class EmbeddedEncoder(Embeddings):
         known = [(place, self._code_row[code]) for place, code in enumerate(codes) if code in self._code_row]
         if known:
             places, rows = (np.array(column) for column in zip(*known, strict=True))
-            vectors[places] += self._residuals[rows] * self._residual_scale[rows, None]
-        return _unit(vectors)
+            label = vectors[places] * np.sqrt(np.float32(self._n_members))  # each member's of length 1 again
+            vectors[places] = self._unit(label + self._residuals[rows] * self._residual_scale[rows, None])
+        return vectors
+
+    def word_vectors(self, words: Sequence[str]) -> Floats:
+        """Unit vectors of single words as `spoken_words` gives them, (n, dim)."""
+        with self._lock:
+            rows = self._rows_of(words)
+            return self._unit(self._word_vectors[rows])
 
     @cached_property
     def code_vectors(self) -> Floats:
         """Unit vectors of `codes` under their official labels, (n_codes, dim)."""
-        return _unit(self._vectors.astype(np.float32))
+        return self._unit(self._vectors.astype(np.float32))
 
     def knows(self, code: str) -> bool:
         """Whether a residual was learned for this code, stored form."""
@@ -145,7 +158,14 @@ class EmbeddedEncoder(Embeddings):
         pairs = np.array([pair for _, text_pairs in features for pair in text_pairs], dtype=np.int64)
         pair_vectors = self._table[pairs] * self._scale[pairs, None]
         _add_segments(sums, pair_vectors, [len(text_pairs) for _, text_pairs in features])
-        return _unit(sums)
+        return self._unit(sums)
+
+    def _unit(self, vectors: Floats) -> Floats:
+        """Every member's slice scaled to the same length, the whole to 1; a zero vector stays zero."""
+        parts = vectors.reshape(len(vectors), self._n_members, self.dim // self._n_members)
+        lengths = np.linalg.norm(parts, axis=2, keepdims=True) * np.sqrt(np.float32(self._n_members))
+        units: Floats = np.divide(parts, lengths, out=np.zeros_like(parts), where=lengths > 1e-9)
+        return units.reshape(vectors.shape)
 
     def _rows_of(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         """Rows of `words` in the kept word vectors, computing those never seen."""
@@ -181,9 +201,3 @@ def _add_segments(sums: Floats, vectors: Floats, lengths: Sequence[int]) -> None
     if len(filled):
         starts = np.concatenate([[0], np.cumsum(counts[filled])[:-1]])
         sums[filled] += np.add.reduceat(vectors, starts, axis=0)
-
-
-def _unit(vectors: Floats) -> Floats:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Floats = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-9)
-    return units

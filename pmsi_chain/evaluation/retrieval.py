@@ -14,7 +14,6 @@ from pmsi_chain.evaluation.data import Expression, find_one, read_expressions
 from pmsi_chain.evaluation.metrics import Estimate, first_hit, hit_at, mean_estimate, reciprocal_rank
 from pmsi_chain.evaluation.stock import stock_variants
 from pmsi_chain.retrieval import CodeEnsembleRetriever, QdrantHybridRetriever
-from pmsi_chain.similarity import Similarity
 
 CUTS = (1, 5, 10, 50)
 #: Where a coder stops reading: a gold code further down counts as lost by the reranker.
@@ -191,22 +190,6 @@ def ablate(
     )
     found = _run(retrievers, queries, progress)
     return [row_of(name, queries, ranked) for name, ranked in found.items()]
-
-
-def fit_similarity(
-    engine: RAGEngine, data: Path, limit: int | None = None, progress: Callable[[str], None] = lambda message: None
-) -> Similarity:
-    """Fit the score shown on the first ten candidates of every second expression of a directory."""
-    queries = read_queries(data, "cim10")[::2][:limit]
-    retriever = engine.with_settings(rerank=True).as_retriever("cim10", k=READ)
-    progress(f"étalonnage sur {len(queries)} expressions…")
-    probabilities, right = [], []
-    for query in queries:
-        wanted = {code[:3] for code in query.accepted}
-        for document in retriever.invoke(query.text):
-            probabilities.append(document.metadata["relevance_score"])
-            right.append(document.metadata["code"][:3] in wanted)
-    return Similarity.fit(probabilities, right)
 
 
 def read_queries(data: Path, nomenclature: Nomenclature) -> list[Expression]:

@@ -12,16 +12,21 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from pmsi_chain.encoders.dense import MODELS_DIR, PASSAGE_SEPARATOR, EmbeddedEncoder, Floats
+from pmsi_chain.encoders.dense import MODELS_DIR, EmbeddedEncoder, Floats
 from pmsi_chain.encoders.lexical import LexicalWeights
 from pmsi_chain.encoders.memory import ExpressionMemory
+from pmsi_chain.names import codes_named
 from pmsi_chain.rerank.blend import Blend, read_blends, with_list_columns
 from pmsi_chain.rerank.cross_encoder import MODEL_NAME, cross_logits, load_ranker, packaged_ranker
-from pmsi_chain.rerank.features import PairFeatures
+from pmsi_chain.rerank.features import PairFeatures, split_passage
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # langchain-community announces its end at import
     from langchain_community.document_compressors.flashrank_rerank import FlashrankRerank
+
+
+#: A code of which the query is a name is right at least this often; the others share what is left.
+NAMED_PROBABILITY = 0.9
 
 
 class PmsiRerank(FlashrankRerank):
@@ -29,7 +34,8 @@ class PmsiRerank(FlashrankRerank):
 
     Each document needs `metadata["code"]`. The score blends the cross-encoder's logit with what the encoder knows of
     the code (cosines with its vector, its label and its nearest known expression) and with shared words; a code that
-    the encoder never met is judged on its wording alone, by weights of its own.
+    the encoder never met is judged on its wording alone, by weights of its own. Codes of which the query is a name
+    (`pmsi_chain.names`) come first, at `NAMED_PROBABILITY` or more.
 
     Documents come back as copies with `relevance_score` (a probability, float in [0, 1]), `relevance_rank` (from 1)
     and `cross_encoder_score` (the sigmoid of the logit alone). Scores that the documents carried are replaced.
@@ -110,9 +116,16 @@ class PmsiRerank(FlashrankRerank):
         known = np.array([self._encoder.knows(code) for code in codes])
         blend = self._blends["known" if known.any() else "label_only"]
         scores = blend.scores(columns)
-        return scores, blend.probabilities(scores), logits
+        probabilities = blend.probabilities(scores)
+        named = codes_named(query)
+        if named:
+            is_named = np.array([code in named for code in codes])
+            scores = np.where(is_named, scores + np.ptp(scores) + 1, scores)
+            probabilities = np.where(is_named, np.maximum(probabilities, NAMED_PROBABILITY), probabilities)
+            probabilities = np.where(is_named | ~is_named.any(), probabilities, probabilities * (1 - NAMED_PROBABILITY))
+        return scores, probabilities, logits
 
     def columns(self, query: str, codes: Sequence[str], passages: Sequence[str]) -> tuple[Floats, Floats]:
         """Retrieval features, (n, len(FEATURE_NAMES)), and cross-encoder logits, (n,), of each candidate."""
-        wordings = [passage.split(PASSAGE_SEPARATOR, 1)[0] for passage in passages]
-        return self._features.matrix(query, codes, wordings), cross_logits(self.client, query, wordings)
+        wordings = [split_passage(passage)[0] for passage in passages]
+        return self._features.matrix(query, codes, passages), cross_logits(self.client, query, wordings)

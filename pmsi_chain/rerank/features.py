@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
+from pmsi_chain.encoders.dense import PASSAGE_SEPARATOR, EmbeddedEncoder, Floats
+from pmsi_chain.encoders.features import spoken_words
 from pmsi_chain.encoders.lexical import LexicalWeights, stem_id
 from pmsi_chain.encoders.memory import ExpressionMemory
 from pmsi_chain.text import tokens, words
@@ -29,6 +30,10 @@ FEATURE_NAMES = (
     "without_added",  # 1 when the label says « sans » (but « sans précision ») and the text does not
     "numbers_missing",  # share of the text's numbers that the label does not hold
     "numbers_added",  # 1 when the label holds a number above one that the text does not
+    "aligned_text",  # cosine of each word of the text with its nearest word of the label, mean by idf
+    "aligned_label",  # cosine of each word of the label with its nearest word of the text, mean by idf
+    "least_aligned",  # the lowest of the text's, among its words that count
+    "cosine_category",  # text · label of the category, or of the code itself where none is given
 )  # fmt: skip
 
 
@@ -40,9 +45,18 @@ class PairFeatures:
         self._memory = memory
         self._lexical = lexical
         self._kept: dict[tuple[str, str], tuple[Floats, Floats]] = {}
+        self._kept_wordings: dict[str, Floats] = {}
 
-    def matrix(self, text: str, codes: Sequence[str], labels: Sequence[str]) -> Floats:
-        """(n, len(FEATURE_NAMES)) float32, one row per code."""
+    def matrix(self, text: str, codes: Sequence[str], passages: Sequence[str]) -> Floats:
+        """(n, len(FEATURE_NAMES)) float32, one row per code.
+
+        Args:
+            codes: stored form.
+            passages: « label » or « label — category's label », one per code.
+        """
+        if not codes:
+            return np.zeros((0, len(FEATURE_NAMES)), dtype=np.float32)
+        labels, categories = zip(*map(split_passage, passages), strict=True)
         query = self._encoder.encode([text])[0]
         code_vectors, label_vectors = self._vectors(codes, labels)
         cosine_code, cosine_label = code_vectors @ query, label_vectors @ query
@@ -66,7 +80,39 @@ class PairFeatures:
             out[i, 13] = bool(held_numbers - asked_numbers - {"1"})
         out[:, 6] = np.log1p(self._memory.n_expressions(codes))
         out[:, 9] = np.log1p(len(asked))
+        out[:, 14:17] = self._alignment(text, labels)
+        out[:, 17] = self._wordings(categories) @ query
         return out
+
+    def _alignment(self, text: str, labels: Sequence[str]) -> Floats:
+        """(n, 3): how well words answer words, see `FEATURE_NAMES`."""
+        out = np.zeros((len(labels), 3), dtype=np.float32)
+        asked, asked_idf = _weighted_words(text, self._lexical)
+        held = [_weighted_words(label, self._lexical) for label in labels]
+        filled = [place for place, (found, _) in enumerate(held) if found]
+        if not asked or not filled:
+            return out
+        vectors = self._encoder.word_vectors([word for place in filled for word in held[place][0]])
+        idf = np.array([x for place in filled for x in held[place][1]], dtype=np.float32)
+        starts = np.cumsum([0, *(len(held[place][0]) for place in filled[:-1])])
+        cosines = self._encoder.word_vectors(asked) @ vectors.T  # (words of the text, words of all labels)
+        weights = np.array(asked_idf, dtype=np.float32)
+        best = np.maximum.reduceat(cosines, starts, axis=1)  # (words of the text, labels)
+        out[filled, 0] = weights @ best / weights.sum()
+        out[filled, 1] = np.add.reduceat(cosines.max(axis=0) * idf, starts) / np.add.reduceat(idf, starts)
+        counting = weights >= weights.max() / 2
+        out[filled, 2] = best[counting].min(axis=0)
+        return out
+
+    def _wordings(self, texts: Sequence[str]) -> Floats:
+        """(n, dim) unit vectors of wordings that come back often: the labels of categories."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._kept_wordings]
+        if missing:
+            if len(self._kept_wordings) > 20_000:
+                self._kept_wordings.clear()
+                missing = list(dict.fromkeys(texts))
+            self._kept_wordings.update(zip(missing, self._encoder.encode(missing), strict=True))
+        return np.stack([self._kept_wordings[text] for text in texts])
 
     def _vectors(self, codes: Sequence[str], labels: Sequence[str]) -> tuple[Floats, Floats]:
         pairs = list(zip(codes, labels, strict=True))
@@ -80,6 +126,23 @@ class PairFeatures:
                 self._kept[pair] = (with_code[i], alone[i])
         found = [self._kept[pair] for pair in pairs]
         return np.stack([code for code, _ in found]), np.stack([label for _, label in found])
+
+
+def split_passage(passage: str) -> tuple[str, str]:
+    """(label, label of the category) of a passage; the label twice where it names no category."""
+    label, _, category = passage.partition(PASSAGE_SEPARATOR)
+    return label, category or label
+
+
+@lru_cache(maxsize=60_000)
+def _weighted_words(text: str, lexical: LexicalWeights) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Content words of a text, each with the highest idf of its stems."""
+    weighted = [
+        (word, max(lexical.idf(stem_id(stem)) for stem in stems))
+        for word in spoken_words(text)
+        if (stems := tokens(word))
+    ]
+    return tuple(word for word, _ in weighted), tuple(idf for _, idf in weighted)
 
 
 @lru_cache(maxsize=60_000)

@@ -3,7 +3,7 @@
     train_encoder(data_dir, out_dir)   encoder.npz, sparse.npz, memory.npz
     train_reranker(data_dir, out_dir)  pmsi-reranker-fr/, blend.json, evidence.json; reads the three files above
 
-Needs the extra `pmsi-chain[train]` (torch, onnx, tokenizers); imported lazily, so that this module costs nothing.
+Needs the extra `pmsi-chain[train]`; imported lazily, so that this module costs nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def train_reranker(
     device: str | None = None,
     *,
     recipe: RerankerRecipe | None = None,
-    mining_recipe: EncoderRecipe | None = None,
+    encoder_recipe: EncoderRecipe | None = None,
 ) -> None:
     """Train and write the cross-encoder, the blend and the evidence model for the encoder in `out_dir`.
 
@@ -64,17 +64,18 @@ def train_reranker(
         out_dir: must hold what `train_encoder` wrote.
         seed: of every random choice.
         device: "cpu" or "cuda"; None takes the GPU when there is one.
-        recipe, mining_recipe: settings of the cross-encoder and of the encoder that mines its lists.
+        recipe, encoder_recipe: settings of the cross-encoder, and of the encoder trained apart for it on all
+            expressions but those that the blend is fitted on.
 
     Raises:
         ConfigurationError: a part of the extra is not installed, or `out_dir` holds no encoder.
         SourceFileError: a file is missing under `data_dir`.
     """
-    for module in ("torch", "onnx", "tokenizers"):
+    for module in ("torch", "onnx", "scipy", "tokenizers"):
         require_extra(module)
     from pmsi_chain.training.pipeline import run_reranker
 
-    run_reranker(Path(data_dir), Path(out_dir), seed, device, recipe, mining_recipe)
+    run_reranker(Path(data_dir), Path(out_dir), seed, device, recipe, encoder_recipe)
 
 
 def require_extra(module: str) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pmsi_chain.encoders.dense import Floats
 from pmsi_chain.rerank.blend import Blend, with_list_columns
-from pmsi_chain.rerank.features import PairFeatures
+from pmsi_chain.rerank.features import PairFeatures, split_passage
 from pmsi_chain.training.evidence import logistic_regression
 from pmsi_chain.training.reranker import CandidateLists, PairBuilder, score_pairs
 
@@ -25,7 +25,7 @@ def blend_columns(
     """
     length = lists.candidates.shape[1]
     pairs = [
-        (query, lists.passages[c])
+        (query, split_passage(lists.passages[c])[0])
         for query, row in zip(lists.queries, lists.candidates, strict=True)
         for c in row.tolist()
     ]
@@ -47,7 +47,6 @@ def fit_blend(
     *,
     n_hidden: int = 16,
     steps: int = 400,
-    cosine_lift: float = 0.0,
 ) -> Blend:
     """Fit on the lists that hold a right candidate; calibrate on all lists.
 
@@ -55,7 +54,6 @@ def fit_blend(
         columns: (n_lists, length, n_columns).
         right: (n_lists, length).
         weights: (n_lists,) how much each list counts.
-        cosine_lift: added weight of the first column (the cosine with the code), before calibration.
     """
     import torch
 
@@ -85,7 +83,6 @@ def fit_blend(
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        skip[0] += cosine_lift * float(std[0])
         scores = torch.tanh(hidden(x)) @ out + x @ skip
     slopes, intercept = logistic_regression(
         scores.reshape(-1, 1).numpy().astype(np.float64),

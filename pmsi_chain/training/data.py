@@ -8,17 +8,41 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pmsi_chain.errors import SourceFileError
+from pmsi_chain.names import clinical_names
+from pmsi_chain.nomenclature import load_cim10
+from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.text import words
 from pmsi_chain.training.notes import note_pairs
 
+#: A cross-reference inside an entry of the alphabetical index: « (voir aussi Maladie) ».
+_REFERENCE = re.compile(r"\s*[-–]?\s*\(?voir (?:aussi )?[^,)]*\)?")
+#: Shares of the expressions that the blend is fitted on; what it blends has not learned from them.
+_HELD_OUT_INDEX, _HELD_OUT = 0.03, 0.12
 #: A mark for emergency codes that ATIH prints inside some short labels.
 _SU11 = re.compile(r"\*+ *SU\d+ *\*+")
+
+
+def without_references(text: str) -> str:
+    """An entry of the alphabetical index without its cross-references."""
+    return re.sub(r"\s+", " ", _REFERENCE.sub(" ", text)).strip()
+
+
+def is_index_entry(text: str) -> bool:
+    """Whether a text is written as the alphabetical index writes: with commas and brackets."""
+    return "," in text or "(" in text
+
+
+def is_held_out(text: str) -> bool:
+    """Whether the blend is fitted on this expression; by its wording alone, the same on every machine."""
+    digest = hashlib.sha256(without_references(text).lower().encode()).hexdigest()
+    return int(digest[:8], 16) / 2**32 < (_HELD_OUT_INDEX if is_index_entry(text) else _HELD_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +55,10 @@ class TrainingData:
         codable: codes that may be emitted (MCO type other than 3), in the file's order.
         expressions: (expression, code) pairs of the training thesauri.
         notes: (expression, code) pairs out of the official inclusion and exclusion notes.
-        names: (expression, code) pairs of the project's own list of clinicians' names for diseases.
+        parents: (label, code) pairs: the label of a code that may not be used, and the child that stands for it when
+            the report says no more (« Hypokaliémie » is E87.68).
+        names: (name, code) pairs of the project's own list of clinicians' names for diseases: remembered, never
+            learned from.
         acts: CCAM code → official long label.
     """
 
@@ -40,6 +67,7 @@ class TrainingData:
     codable: tuple[str, ...]
     expressions: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
+    parents: tuple[tuple[str, str], ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     acts: dict[str, str] = field(default_factory=dict)
 
@@ -73,7 +101,25 @@ class TrainingData:
         )
         act_rows = json.loads(gzip.decompress(find_file(data_dir, "ccam_actes.json.gz").read_bytes()))
         acts = {row["code"]: row["libelle_long"] for row in act_rows}
-        return cls(labels, short_labels, tuple(codable), expressions, tuple(notes), read_clinical_names(data_dir), acts)
+        return cls(
+            labels,
+            short_labels,
+            tuple(codable),
+            expressions,
+            tuple(notes),
+            parent_pairs(labels, frozenset(codable)),
+            read_clinical_names(data_dir),
+            acts,
+        )
+
+    def learned(self) -> TrainingData:
+        """The same without the expressions that the blend is fitted on."""
+        return replace(self, expressions=tuple(pair for pair in self.expressions if not is_held_out(pair[0])))
+
+    @property
+    def held_out(self) -> tuple[tuple[str, str], ...]:
+        """(expression, code) pairs that the blend is fitted on."""
+        return tuple(pair for pair in self.expressions if is_held_out(pair[0]))
 
     def category_label(self, code: str) -> str:
         """Label of the three-character category of `code`, empty when the file has none."""
@@ -83,6 +129,13 @@ class TrainingData:
         """What an index holds for `code`: its label, then its category's when that says more."""
         label, category = self.labels[code], self.category_label(code)
         return f"{label} — {category}" if category and category != label else label
+
+
+def parent_pairs(labels: dict[str, str], codable: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """(label of a parent that may not be used, code of the child that stands for it), see `default_child`."""
+    edition = load_cim10()
+    pairs = ((label, default_child(edition, code)) for code, label in labels.items() if code not in codable)
+    return tuple((label, child) for label, child in pairs if child in codable)
 
 
 def find_file(data_dir: Path, pattern: str) -> Path:
@@ -111,6 +164,4 @@ def read_clinical_names(data_dir: Path) -> tuple[tuple[str, str], ...]:
     asked: set[tuple[str, ...]] = set()
     for path in data_dir.rglob("expressions_dev.csv"):
         asked |= {tuple(words(query)) for query, _ in read_expression_queries(path)}
-    with (Path(__file__).parent / "clinical_names.csv").open(encoding="utf-8", newline="") as stream:
-        pairs = [(name, row["code"]) for row in csv.DictReader(stream) for name in row["names"].split("|")]
-    return tuple((name, code) for name, code in pairs if tuple(words(name)) not in asked)
+    return tuple((name, code) for name, code in clinical_names() if tuple(words(name)) not in asked)

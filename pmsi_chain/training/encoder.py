@@ -19,9 +19,10 @@ import numpy as np
 
 from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
 from pmsi_chain.encoders.features import FEATURES_VERSION, text_features, word_features
+from pmsi_chain.encoders.nibbles import pack_rows
 from pmsi_chain.training.augment import abbreviate, seeded, vary
 from pmsi_chain.training.data import TrainingData
-from pmsi_chain.training.quantise import quantise_rows
+from pmsi_chain.training.quantise import quantise_rows_to_4_bits
 
 Features = tuple[list[str], list[int]]
 #: (epoch from 0, mean loss, seconds, table, residuals) → None.
@@ -29,31 +30,43 @@ OnEpoch = Callable[[int, float, float, Floats, Floats], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """What one encoder of several has to itself.
+
+    Attributes:
+        epochs: passes over the pairs.
+        feature_dropout: share of a query's n-grams left out, 0–1.
+    """
+
+    epochs: int
+    feature_dropout: float
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderRecipe:
     """Settings of one training run; the defaults are what ships.
 
     Attributes:
-        n_buckets, dim: size of the feature table.
-        epochs, batch: passes over the pairs, pairs per step.
+        members: encoders trained apart, which end side by side in one; those that differ add more than twins.
+        n_buckets, dim: size of the feature table of each.
+        batch: pairs per step.
         scale: cosines are multiplied by it before the softmax.
         lr_table, lr_residuals: Adam's peak steps; linear decay to 2 %.
         init: standard deviation of the first table.
-        feature_dropout: share of a query's n-grams left out, 0–1.
         label_weight: weight of the loss against labels alone.
         act_weight, act_passes: weight of the acts' loss, passes over the acts per epoch (0: none).
         refresh: steps between two refreshes of the cached label vectors.
-        residuals, notes, short_labels, names, augment: what to learn, and what to learn from.
+        residuals, notes, short_labels, augment: what to learn, and what to learn from.
     """
 
+    members: tuple[Member, ...] = (Member(epochs=4, feature_dropout=0.3), Member(epochs=6, feature_dropout=0.0))
     n_buckets: int = 131_072
     dim: int = 256
-    epochs: int = 3
     batch: int = 1024
     scale: float = 20.0
     lr_table: float = 4e-3
     lr_residuals: float = 2e-3
     init: float = 0.02
-    feature_dropout: float = 0.3
     label_weight: float = 0.5
     act_weight: float = 0.5
     act_passes: int = 3
@@ -61,7 +74,6 @@ class EncoderRecipe:
     residuals: bool = True
     notes: bool = True
     short_labels: bool = True
-    names: bool = True
     augment: bool = True
 
 
@@ -118,10 +130,9 @@ def pairs_of_epoch(data: TrainingData, recipe: EncoderRecipe, rng: random.Random
         return vary(text, rng) if recipe.augment else text
 
     pairs = [(varied(expression), code) for expression, code in data.expressions]
-    if recipe.names:
-        pairs += [pair for name, code in data.names for pair in ((name, code), (varied(name), code))]
     if recipe.short_labels:
         pairs += [(data.short_labels[code], code) for code in data.codable]
+    pairs += [(varied(label), code) for label, code in data.parents]
     if recipe.notes:
         pairs += [(varied(text), code) for text, code in data.notes]
     return pairs + [(varied(data.labels[code]), code) for code in data.codable]
@@ -130,12 +141,12 @@ def pairs_of_epoch(data: TrainingData, recipe: EncoderRecipe, rng: random.Random
 class EncoderTraining:
     """One run: parameters, optimiser and the cached vectors of labels and acts."""
 
-    def __init__(self, data: TrainingData, recipe: EncoderRecipe, seed: int, device: str) -> None:
+    def __init__(self, data: TrainingData, recipe: EncoderRecipe, dropout: float, seed: int, device: str) -> None:
         """Draw the first table and featurise the labels."""
         import torch
 
         torch.manual_seed(seed)
-        self.data, self.recipe, self.device = data, recipe, device
+        self.data, self.recipe, self.dropout, self.device = data, recipe, dropout, device
         self.rng = seeded(seed)
         self.np_rng = np.random.default_rng(seed)
         self.row = {code: i for i, code in enumerate(data.codable)}
@@ -187,7 +198,7 @@ class EncoderTraining:
         features = [self.features(text) for text, _ in batch]
         targets = torch.tensor([self.row[code] for _, code in batch], device=self.device)
         rows, where = torch.unique(targets, return_inverse=True)
-        queries = self.encode(features, recipe.feature_dropout)
+        queries = self.encode(features, self.dropout)
         fresh = self.encode([self.label_features[i] for i in rows.tolist()])
         labels = self.label_cache.index_copy(0, rows, fresh)
         codes = functional.normalize(labels + self.residuals, dim=1) if recipe.residuals else labels
@@ -211,7 +222,7 @@ class EncoderTraining:
         from torch.nn import functional
 
         texts = [abbreviate(self.acts[i], self.rng, self.rng.choice((0.4, 0.6, 0.8))) for i in members]
-        queries = self.encode([self.features(text) for text in texts], self.recipe.feature_dropout)
+        queries = self.encode([self.features(text) for text in texts], self.dropout)
         targets = torch.tensor(members, device=self.device)
         fresh = self.encode([self.act_features[i] for i in members])
         self.act_cache = self.act_cache.detach().index_copy(0, targets, fresh)
@@ -245,22 +256,23 @@ class EncoderTraining:
 def train(
     data: TrainingData,
     recipe: EncoderRecipe,
+    member: Member,
     seed: int,
     *,
     device: str = "cpu",
     on_epoch: OnEpoch | None = None,
 ) -> tuple[Floats, Floats]:
     """Train and return (table (n_buckets, dim), residuals (n_codable, dim))."""
-    run = EncoderTraining(data, recipe, seed, device)
+    run = EncoderTraining(data, recipe, member.feature_dropout, seed, device)
     done = 0
-    for epoch in range(recipe.epochs):
+    for epoch in range(member.epochs):
         began, losses = time.monotonic(), []
         batches = run.batches()
         for place, (pairs, acts) in enumerate(batches):
             if done % recipe.refresh == 0:
                 run.label_cache = run.encode_all(run.label_features)
             loss = run.code_loss(pairs) if pairs else run.act_loss(acts)
-            run.step(loss, (epoch + place / len(batches)) / recipe.epochs, done / 30 + 0.05)
+            run.step(loss, (epoch + place / len(batches)) / member.epochs, done / 30 + 0.05)
             losses.append(float(loss.detach()))
             done += 1
         run.act_cache = run.encode_all(run.act_features)
@@ -273,21 +285,26 @@ def _arrays(run: EncoderTraining) -> tuple[Floats, Floats]:
     return run.table.detach().cpu().numpy(), run.residuals.detach().cpu().numpy()
 
 
-def write_encoder(path: Path, table: Floats, residuals: Floats, data: TrainingData) -> EmbeddedEncoder:
-    """Quantise to int8, write what `EmbeddedEncoder.from_path` reads, and read it back."""
-    quantised, scale = quantise_rows(table)
-    quantised_residuals, residual_scale = quantise_rows(residuals)
+def write_encoder(path: Path, members: Sequence[tuple[Floats, Floats]], data: TrainingData) -> EmbeddedEncoder:
+    """Quantise to 4 bits, write what `EmbeddedEncoder.from_path` reads, and read it back.
+
+    Args:
+        members: (table, residuals) of each run of `train`, which end side by side.
+    """
+    table, step = quantise_rows_to_4_bits(np.concatenate([table for table, _ in members], axis=1))
+    residuals, residual_step = quantise_rows_to_4_bits(np.concatenate([found for _, found in members], axis=1))
     labels = [data.labels[code] for code in data.codable]
-    draft = EmbeddedEncoder(quantised, scale, data.codable, quantised_residuals, residual_scale, quantised_residuals)
-    vectors, _ = quantise_rows(draft.encode_codes(data.codable, labels))
+    draft = EmbeddedEncoder(table, step, data.codable, residuals, residual_step, residuals, len(members))
+    vectors, _ = quantise_rows_to_4_bits(draft.encode_codes(data.codable, labels))
     np.savez(
         path,
         features_version=np.array(FEATURES_VERSION),
-        table=quantised,
-        scale=scale,
+        n_members=np.array(len(members)),
+        table=pack_rows(table),
+        scale=step,
         codes=np.array(data.codable),
-        residuals=quantised_residuals,
-        residual_scale=residual_scale,
-        vectors=vectors,
+        residuals=pack_rows(residuals),
+        residual_scale=residual_step,
+        vectors=pack_rows(vectors),
     )
     return EmbeddedEncoder.from_path(path)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import random
+import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pmsi_chain.encoders.dense import EmbeddedEncoder
+from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
 from pmsi_chain.encoders.lexical import LexicalWeights
 from pmsi_chain.encoders.memory import ExpressionMemory
+from pmsi_chain.rerank.blend import Blend
 from pmsi_chain.rerank.cross_encoder import MODEL_FILE, MODEL_NAME
 from pmsi_chain.rerank.features import PairFeatures
+from pmsi_chain.similarity import KEY as SIMILARITY
+from pmsi_chain.similarity import Similarity
 from pmsi_chain.training.augment import abbreviate, seeded
 from pmsi_chain.training.blend import blend_columns, fit_blend
-from pmsi_chain.training.data import TrainingData, find_file
+from pmsi_chain.training.data import TrainingData, find_file, is_index_entry
 from pmsi_chain.training.encoder import EncoderRecipe, train, write_encoder
 from pmsi_chain.training.evidence import fit_evidence
 from pmsi_chain.training.export import export_onnx
@@ -36,13 +40,8 @@ from pmsi_chain.training.reranker import (
 from pmsi_chain.training.sparse import write_sparse_encoder
 from pmsi_chain.training.tokenizer import train_tokenizer, write_tokenizer
 
-Pairs = Sequence[tuple[str, str]]
-
 #: Weight, in the blend, of a list whose query is an alphabetical-index entry: nobody writes so.
 _INDEX_ENTRY_WEIGHT = 0.25
-#: The encoder that ships learned from twice the expressions of the one that the blend is fitted with: its cosine
-#: deserves more. 10 was the best of 0, 5, 10, 15, 20, 30, 50 by MRR on the development expressions.
-_COSINE_LIFT = 10.0
 MAX_TOKENS = 96
 
 
@@ -56,23 +55,15 @@ def _write_encoder_files(
     data: TrainingData, out_dir: Path, seed: int, device: str | None, recipe: EncoderRecipe
 ) -> EmbeddedEncoder:
     out_dir.mkdir(parents=True, exist_ok=True)
-    table, residuals = train(data, recipe, seed, device=device or _best_device())
-    encoder = write_encoder(out_dir / "encoder.npz", table, residuals, data)
+    members = [
+        train(data, recipe, member, seed + i, device=device or _best_device())
+        for i, member in enumerate(recipe.members)
+    ]
+    encoder = write_encoder(out_dir / "encoder.npz", members, data)
     write_sparse_encoder(data, out_dir / "sparse.npz")
-    write_memory(encoder, [*data.expressions, *data.names, *data.notes], out_dir / "memory.npz", seed)
+    known = [*data.expressions, *data.parents, *data.names, *data.notes]
+    write_memory(encoder, known, out_dir / "memory.npz", seed)
     return encoder
-
-
-def split_expressions(data: TrainingData, seed: int) -> tuple[Pairs, Pairs, Pairs]:
-    """Expressions of the mining encoder (one half), of the cross-encoder (35 %), of the blend (15 %)."""
-    shuffled = list(data.expressions)
-    seeded(seed).shuffle(shuffled)
-    half, most = len(shuffled) // 2, int(len(shuffled) * 0.85)
-    last = shuffled[most:]
-    held_out = {text for text, _ in last}
-    first = [pair for pair in shuffled[:half] if pair[0] not in held_out]
-    second = [pair for pair in shuffled[half:most] if pair[0] not in held_out]
-    return first, second, last
 
 
 def run_reranker(
@@ -81,96 +72,116 @@ def run_reranker(
     seed: int,
     device: str | None,
     recipe: RerankerRecipe | None,
-    mining_recipe: EncoderRecipe | None,
+    encoder_recipe: EncoderRecipe | None,
 ) -> None:
     """See `pmsi_chain.training.train_reranker`."""
     recipe = recipe or RerankerRecipe()
     EmbeddedEncoder.from_path(out_dir / "encoder.npz")  # say now, not in an hour, that it is missing
     data = TrainingData.from_directory(data_dir)
-    first, second, last = split_expressions(data, seed)
-    mining_dir = out_dir / "mining"
-    mining_data = replace(data, expressions=tuple(first))
-    encoder = _write_encoder_files(mining_data, mining_dir, seed, device, mining_recipe or EncoderRecipe(epochs=5))
-
-    rng = seeded(seed)
-    acts = list(data.acts.values())
-    texts = [*data.labels.values(), *acts, *(abbreviate(label, rng) for label in acts)]
-    texts += [text for pairs in (first, second, data.notes, data.names) for text, _ in pairs]
-    tokenizer = train_tokenizer(texts, recipe.vocabulary_size)
-    lists = cross_encoder_lists(data, (first, second), encoder, recipe, rng)
-    model = train_cross_encoder(
-        lists,
-        tokenizer,
-        recipe,
-        seed,
-        embeddings=token_vectors(encoder, tokenizer, recipe.dim),
-        device=device or _best_device(),
-    ).cpu()
-    folder = out_dir / MODEL_NAME
-    write_tokenizer(tokenizer, folder, MAX_TOKENS)
-    export_onnx(model, folder / MODEL_FILE)
-
-    # the blend sees the memory and the word weights without the expressions it is fitted on
-    known = replace(data, expressions=(*first, *second))
-    write_sparse_encoder(known, mining_dir / "sparse.npz")
-    write_memory(encoder, [*known.expressions, *known.names, *known.notes], mining_dir / "memory.npz", seed)
-    write_blends(data, last, encoder, mining_dir, model, tokenizer, recipe, out_dir / "blend.json", seed)
+    learned = data.learned()
+    with tempfile.TemporaryDirectory() as folder:
+        apart = Path(folder)
+        encoder = _write_encoder_files(learned, apart, seed, device, encoder_recipe or EncoderRecipe())
+        tokenizer, model = _cross_encoder(learned, encoder, recipe, seed, device or _best_device())
+        write_tokenizer(tokenizer, out_dir / MODEL_NAME, MAX_TOKENS)
+        export_onnx(model, out_dir / MODEL_NAME / MODEL_FILE)
+        write_blends(data, encoder, apart, model, tokenizer, recipe, out_dir / "blend.json", seed)
 
     with find_file(data_dir, "evidence_dev.csv").open(encoding="utf-8", newline="") as stream:
         rows = [(r["code"], r["definition"], r["passage"], r["label"] == "1") for r in csv.DictReader(stream)]
     (out_dir / "evidence.json").write_text(json.dumps(fit_evidence(out_dir, rows, seed), indent=1), encoding="utf-8")
 
 
+def _cross_encoder(
+    learned: TrainingData, encoder: EmbeddedEncoder, recipe: RerankerRecipe, seed: int, device: str
+) -> tuple[Any, Any]:
+    """A tokenizer and the torch module, on the processor."""
+    rng = seeded(seed)
+    acts = list(learned.acts.values())
+    texts = [*learned.labels.values(), *acts, *(abbreviate(label, rng) for label in acts)]
+    texts += [text for pairs in (learned.expressions, learned.notes) for text, _ in pairs]
+    tokenizer = train_tokenizer(texts, recipe.vocabulary_size)
+    model = train_cross_encoder(
+        cross_encoder_lists(learned, encoder, recipe, rng),
+        tokenizer,
+        recipe,
+        seed,
+        embeddings=token_vectors(encoder, tokenizer, recipe.dim),
+        device=device,
+    )
+    return tokenizer, model.cpu()
+
+
 def cross_encoder_lists(
-    data: TrainingData, parts: tuple[Pairs, Pairs], encoder: EmbeddedEncoder, recipe: RerankerRecipe, rng: random.Random
+    learned: TrainingData, encoder: EmbeddedEncoder, recipe: RerankerRecipe, rng: random.Random
 ) -> list[CandidateLists]:
-    """All unseen expressions, a sample of those that the mining encoder knows, notes, short labels, acts."""
-    first, second = parts
-    short = [(data.short_labels[code], code) for code in data.codable]
-    official = [*data.notes, *data.names, *data.names]
-    return [
-        expression_lists(data, second[: recipe.n_unseen], encoder, recipe, rng),
-        expression_lists(data, first[: recipe.n_seen], encoder, recipe, rng),
-        expression_lists(data, rng.sample(official, min(recipe.n_official, len(official))), encoder, recipe, rng),
-        expression_lists(data, rng.sample(short, min(recipe.n_short, len(short))), encoder, recipe, rng),
-        act_lists(data, encoder, recipe, rng, recipe.n_acts),
+    """Lists of learned expressions, spoken ones first, of notes, short labels and acts."""
+    entries = [pair for pair in learned.expressions if is_index_entry(pair[0])]
+    spoken = [pair for pair in learned.expressions if not is_index_entry(pair[0])]
+    short = [(learned.short_labels[code], code) for code in learned.codable]
+    official = [*learned.notes, *learned.parents]
+    sets = (
+        (spoken, recipe.n_spoken),
+        (entries, recipe.n_entries),
+        (official, recipe.n_official),
+        (short, recipe.n_short),
+    )
+    lists = [
+        expression_lists(learned, rng.sample(pairs, min(n, len(pairs))), encoder, recipe, rng)
+        for pairs, n in sets
+        if pairs
     ]
+    return [*lists, act_lists(learned, encoder, recipe, rng, recipe.n_acts)]
 
 
 def write_blends(
     data: TrainingData,
-    held_out: Pairs,
     encoder: EmbeddedEncoder,
-    mining_dir: Path,
+    apart: Path,
     model: Any,
     tokenizer: Any,
     recipe: RerankerRecipe,
     path: Path,
     seed: int,
 ) -> None:
-    """Fit the blend for known codes on held-out expressions, and the one for labels alone on abbreviated acts."""
+    """Fit the blend for known codes on held-out expressions, and the one for labels alone on abbreviated acts.
+
+    Args:
+        encoder, apart, model: the encoder, the directory of its memory and word weights, and the cross-encoder, none
+            of which has seen a held-out expression.
+    """
     rng = seeded(seed + 1)
     builder = PairBuilder(tokenizer)
-    features = PairFeatures(
-        encoder,
-        ExpressionMemory.from_path(mining_dir / "memory.npz"),
-        LexicalWeights.from_path(mining_dir / "sparse.npz"),
-    )
-    index_entries = [pair for pair in held_out if "," in pair[0] or "(" in pair[0]]
-    spoken = [pair for pair in held_out if "," not in pair[0] and "(" not in pair[0]]
-    n_spoken = int(recipe.n_blend * 0.7)
-    pairs = spoken[:n_spoken] + index_entries[: recipe.n_blend - n_spoken]
-    lists = expression_lists(data, pairs, encoder, recipe, rng)
+    lexical = LexicalWeights.from_path(apart / "sparse.npz")
+    features = PairFeatures(encoder, ExpressionMemory.from_path(apart / "memory.npz"), lexical)
+    pairs = data.held_out
+    lists = expression_lists(data, pairs, encoder, recipe, rng, lexical=lexical)
     columns, right = blend_columns(lists, data.codable, features, model, builder)
     # entries of the alphabetical index hold commas and brackets that nobody writes
-    weights = np.array([_INDEX_ENTRY_WEIGHT if "," in text or "(" in text else 1.0 for text, _ in pairs], np.float32)
+    weights = np.array([_INDEX_ENTRY_WEIGHT if is_index_entry(text) else 1.0 for text, _ in pairs], np.float32)
     act_candidates = act_lists(data, encoder, recipe, rng, recipe.n_blend_acts)
     act_columns, act_right = blend_columns(act_candidates, list(data.acts), features, model, builder)
     blends = {
-        "known": fit_blend(columns, right, weights, seed, cosine_lift=_COSINE_LIFT),
+        "known": fit_blend(columns, right, weights, seed),
         "label_only": fit_blend(act_columns, act_right, np.ones(len(act_right), np.float32), seed),
     }
-    path.write_text(json.dumps({kind: blend.as_dict() for kind, blend in blends.items()}), encoding="utf-8")
+    values: dict[str, object] = {kind: blend.as_dict() for kind, blend in blends.items()}
+    values[SIMILARITY] = asdict(_similarity(blends["known"], columns, lists, data.codable, pairs))
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def _similarity(
+    blend: Blend, columns: Floats, lists: CandidateLists, codes: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> Similarity:
+    """The score that is shown, from the ten candidates that the blend puts first for each held-out expression."""
+    probabilities: list[float] = []
+    right: list[bool] = []
+    for matrix, candidates, (_, code) in zip(columns, lists.candidates, pairs, strict=True):
+        scores = blend.scores(matrix)
+        first = np.argsort(-scores, kind="stable")[:10]
+        probabilities += blend.probabilities(scores[first]).tolist()
+        right += [codes[i][:3] == code[:3] for i in candidates[first].tolist()]
+    return Similarity.fit(probabilities, right)
 
 
 def _best_device() -> str:

@@ -1,8 +1,7 @@
 """Train the cross-encoder on the encoder's own candidate lists, and the blend of its logit with the other features.
 
-An encoder that has seen an expression puts its code first, and lists made with it teach nothing. So the expressions
-are split: a mining encoder learns from the first part, the cross-encoder from lists of the parts that the mining
-encoder has not seen, and the blend from a last part that neither has.
+The cross-encoder reads two texts and no score, so it may learn from expressions that the encoder has learned too. The
+blend weighs scores: it is fitted on expressions that nothing has learned from (`TrainingData.held_out`).
 """
 
 from __future__ import annotations
@@ -17,8 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
+from pmsi_chain.encoders.lexical import LexicalWeights, stem_id
+from pmsi_chain.rerank.features import split_passage
+from pmsi_chain.text import tokens
 from pmsi_chain.training.augment import abbreviate, seeded, vary
-from pmsi_chain.training.data import TrainingData
+from pmsi_chain.training.data import TrainingData, is_index_entry
 from pmsi_chain.training.reranker_model import build_cross_encoder
 
 MAX_QUERY, MAX_PASSAGE = 18, 26
@@ -32,11 +34,11 @@ class RerankerRecipe:
         vocabulary_size, dim: tokens, width of a token vector.
         epochs, batch, lr: passes over the lists, lists per step, Adam's peak step.
         n_candidates: candidates per list in a step, the right one included.
-        list_length: candidates mined per query.
-        n_unseen, n_seen: lists of expressions that the mining encoder has not learned, and has.
-        n_official, n_short: lists of notes and names, and of short labels.
+        list_length: candidates mined per query; n_by_words: those of them that the blend gets by words alone.
+        n_spoken, n_entries: lists of expressions as they are said, and of entries of the alphabetical index.
+        n_official, n_short: lists of notes and labels of parents, and of short labels.
         n_acts: lists of abbreviated acts.
-        n_blend, n_blend_acts: held-out expressions and acts that the blend is fitted on.
+        n_blend_acts: abbreviated acts that the blend for labels alone is fitted on.
     """
 
     vocabulary_size: int = 12_000
@@ -45,13 +47,13 @@ class RerankerRecipe:
     batch: int = 32
     n_candidates: int = 12
     lr: float = 2e-3
-    list_length: int = 30
-    n_unseen: int = 16_000
-    n_seen: int = 2_500
+    list_length: int = 48
+    n_by_words: int = 8
+    n_spoken: int = 20_000
+    n_entries: int = 5_000
     n_official: int = 3_000
     n_short: int = 1_000
     n_acts: int = 4_000
-    n_blend: int = 5_000
     n_blend_acts: int = 2_500
 
 
@@ -81,6 +83,39 @@ def mine(encoder_queries: Floats, code_vectors: Floats, list_length: int) -> npt
         order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
         out.append(np.take_along_axis(top, order, axis=1))
     return np.concatenate(out)
+
+
+def mine_words(lexical: LexicalWeights, codes: Sequence[str], queries: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(n, n_codes) rows of `codes` by the weights that they give the words of each query, best first."""
+    from scipy.sparse import csr_array
+
+    held = [lexical.of_code(code) or {} for code in codes]
+    columns = {stem: i for i, stem in enumerate(sorted({stem for weights in held for stem in weights}))}
+    starts = np.cumsum([0, *map(len, held)])
+    weights = csr_array(
+        ([x for found in held for x in found.values()], [columns[stem] for found in held for stem in found], starts),
+        shape=(len(codes), len(columns)),
+    )
+    asked = [{columns[i] for i in map(stem_id, tokens(query)) if i in columns} for query in queries]
+    words = csr_array(
+        (np.ones(sum(map(len, asked))), [i for found in asked for i in found], np.cumsum([0, *map(len, asked)])),
+        shape=(len(queries), len(columns)),
+    )
+    out = np.empty((len(queries), len(codes)), dtype=np.int64)
+    for start in range(0, len(queries), 512):
+        scores = (words[start : start + 512] @ weights.T).toarray()
+        out[start : start + 512] = np.argsort(-scores, axis=1, kind="stable")
+    return out
+
+
+def with_found_by_words(
+    candidates: npt.NDArray[np.int64], by_words: npt.NDArray[np.int64], n: int
+) -> npt.NDArray[np.int64]:
+    """The same lists, their last `n` replaced by the first of `by_words` that are not in them."""
+    out = candidates.copy()
+    for row, (kept, further) in enumerate(zip(candidates[:, :-n], by_words, strict=True)):
+        out[row, -n:] = further[~np.isin(further, kept)][:n]
+    return out
 
 
 def token_vectors(encoder: EmbeddedEncoder, tokenizer: Any, dim: int) -> Floats:
@@ -177,7 +212,7 @@ def train_cross_encoder(
                 head, tail = others[: recipe.n_candidates // 2], others[recipe.n_candidates // 2 :]
                 rng.shuffle(tail)
                 chosen = [positive, *head, *tail][: recipe.n_candidates]
-                pairs += [(query, lists.passages[c]) for c in chosen]
+                pairs += [(query, split_passage(lists.passages[c])[0]) for c in chosen]
             arrays = [torch.from_numpy(a).to(device) for a in builder.batch(pairs)]
             logits = model(*arrays).view(recipe.batch, recipe.n_candidates)
             target = torch.zeros(recipe.batch, dtype=torch.long, device=device)
@@ -230,8 +265,15 @@ def expression_lists(
     encoder: EmbeddedEncoder,
     recipe: RerankerRecipe,
     rng: random.Random,
+    *,
+    lexical: LexicalWeights | None = None,
 ) -> CandidateLists:
-    """CIM-10 expressions, varied, against the official labels."""
+    """CIM-10 expressions, varied, against the official labels.
+
+    Args:
+        lexical: make lists as the engine makes them, for the blend: expressions as they are said, and some candidates
+            found by words alone.
+    """
     row = {code: i for i, code in enumerate(data.codable)}
     vectors = encoder.encode_codes(data.codable, [data.labels[code] for code in data.codable])
     accepted: dict[str, set[int]] = {}
@@ -239,7 +281,9 @@ def expression_lists(
         accepted.setdefault(text, set()).add(row[code])
     for text, code in pairs:
         accepted.setdefault(text, set()).add(row[code])
-    texts = [vary(text, rng) for text, _ in pairs]
+    texts = [vary(text, rng) if lexical is None or is_index_entry(text) else text for text, _ in pairs]
     candidates = mine(encoder.encode(texts), vectors, recipe.list_length)
-    passages = [data.labels[code] for code in data.codable]
+    if lexical is not None:
+        candidates = with_found_by_words(candidates, mine_words(lexical, data.codable, texts), recipe.n_by_words)
+    passages = [data.passage(code) for code in data.codable]
     return CandidateLists(texts, candidates, [frozenset(accepted[text]) for text, _ in pairs], passages)

@@ -19,7 +19,7 @@ def write_sparse_encoder(data: TrainingData, path: Path) -> None:
     expressions: dict[str, list[str]] = {}
     for expression, code in data.expressions:
         expressions.setdefault(code, []).append(expression)
-    for text, code in (*data.notes, *data.names):
+    for text, code in (*data.notes, *data.parents, *data.names):
         expressions.setdefault(code, []).append(text)
     counts: list[Counter[int]] = []
     for code in data.codable:
