@@ -116,6 +116,9 @@ class ActReader:
             evidence = report.proof(item.start, item.end, min(_MOST, item.score))
             entry = self._edition.entry(item.code)
             if item.score < ACT_SCORE:
+                said = set(tokens(report.text[item.start : item.end])) - _ANEW
+                if not any(said & stems for stems in self._stems[item.code]):
+                    continue  # « reprise de l'apixaban » has no word of the act but « reprise »
                 review.setdefault(
                     item.code,
                     ReviewItem(

@@ -233,3 +233,9 @@ def test_a_date_before_every_edition_is_refused(chain: CodingChain) -> None:
 def test_a_later_stay_says_that_its_edition_is_older(chain: CodingChain) -> None:
     coding = chain.invoke(Stay(text=DEMO, discharge_date=date(2027, 5, 1)))
     assert any("2027" in note and "2025" in note for note in coding.trace.notes)
+
+
+def test_resuming_a_drug_is_no_act_to_look_at(chain: CodingChain) -> None:
+    coding = chain.invoke("Conclusion : embolie pulmonaire.\nÉvolution : reprise de l'apixaban, sans incident.")
+    assert not coding.acts
+    assert [item for item in coding.to_review if item.position == "ccam"] == []
