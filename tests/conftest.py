@@ -1,15 +1,18 @@
-"""Shared fixtures: sockets closed except loopback, one state directory per run, the shared reference data if there."""
+"""Shared fixtures: sockets closed except loopback, one state directory and one engine per run, the reference data."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pmsi_chain import CodingChain, RAGEngine
 from pmsi_chain.settings import Settings
+from tests.scripted import Scripted, scripted_models
 
 _real_connect = socket.socket.connect
 
@@ -45,6 +48,24 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(state_dir: Path) -> Settings:
     """Default settings on the run's own state directory."""
     return Settings(state_dir=state_dir)
+
+
+@pytest.fixture(scope="session")
+def engine(settings: Settings) -> RAGEngine:
+    """The engine of the run, loaded once; tests change nothing of it."""
+    return RAGEngine.from_settings(settings)
+
+
+@pytest.fixture(scope="session")
+def chain(engine: RAGEngine) -> CodingChain:
+    """The chain of the run, by rules."""
+    return CodingChain(engine)
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    """A maker of chat models that follow a script to its end."""
+    yield from scripted_models()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -59,6 +60,14 @@ class ScriptedModel(BaseChatModel):
         calls = [{"name": SCHEMA_NAME, "args": said, "id": "1"}] if isinstance(said, dict) else []
         text = said if isinstance(said, str) else ""
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text, tool_calls=calls))])
+
+
+_calls = count(1)
+
+
+def calls(name: str, **args: Any) -> AIMessage:
+    """The model calls one tool."""
+    return AIMessage("", tool_calls=[{"name": name, "args": args, "id": f"call-{name}-{next(_calls)}"}])
 
 
 Scripted = Callable[..., ScriptedModel]

@@ -8,14 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from langserve import RemoteRunnable
 
-from pmsi_chain import CodingChain, RAGEngine, Settings
+from pmsi_chain import RAGEngine, Settings
 from pmsi_chain.serving.server import DrainingServer
 
 #: A word of no report and no code: wherever it shows, a report has leaked.
@@ -27,17 +27,22 @@ REPORT = (
 )
 
 
-@lru_cache(maxsize=1)
-def real_chain(state_dir: Path) -> CodingChain:
-    """The chain of the run, loaded once."""
-    return CodingChain.from_settings(Settings(state_dir=state_dir))
-
-
 def engine_with(engine: RAGEngine, settings: Settings) -> RAGEngine:
     """The engine under other settings that change nothing of its indexes, which stay open."""
     other = copy.copy(engine)
     other.settings = settings
     return other
+
+
+#: LangServe's clients of the run. Collected as garbage, one hands its closing to an executor from whatever thread
+#: collects it, and waits for ever where that thread is itself handing over a task: they live until the run ends.
+_remotes: list[RemoteRunnable[Any, Any]] = []
+
+
+def remote(client: httpx.Client, path: str, **kwargs: Any) -> RemoteRunnable[Any, Any]:
+    """LangServe's own client of a route."""
+    _remotes.append(RemoteRunnable(f"{client.base_url}{path}", timeout=60, **kwargs))
+    return _remotes[-1]
 
 
 class Running:

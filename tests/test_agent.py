@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from pmsi_chain.privacy.conversation import ConversationPseudonymiser
 from pmsi_chain.prompts import load_prompt
 from pmsi_chain.settings import Settings
 from pmsi_chain.text import fold, tokens
-from tests.scripted import Scripted, ScriptedModel, scripted_models
+from tests.scripted import Scripted, ScriptedModel, calls
 
 CANARY = "Zyxomarine"
 
@@ -91,11 +90,6 @@ class LabelEngine:
             )
             for score, code, label in scored[:top_k]
         ]
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    yield from scripted_models()
 
 
 def coded(stay: Stay) -> Coding:
@@ -301,10 +295,6 @@ def test_other_exceptions_are_not_hidden() -> None:
 
 
 # -- the agent --------------------------------------------------------------------------------------------------------
-
-
-def calls(name: str, **args: Any) -> AIMessage:
-    return AIMessage("", tool_calls=[{"name": name, "args": args, "id": f"call-{name}"}])
 
 
 def ask(text: str) -> dict[str, Any]:

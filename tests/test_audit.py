@@ -7,26 +7,20 @@ import json
 import multiprocessing
 import os
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pmsi_chain import CodingChain, Settings, Stay
+from pmsi_chain import CodingChain, RAGEngine, Settings, Stay
 from pmsi_chain.audit import AuditLog
 from pmsi_chain.errors import ConfigurationError, ServiceError
 from pmsi_chain.llm import LlmSelector
-from tests.scripted import Scripted, scripted_models
-from tests.serving_support import CANARY, REPORT, engine_with, real_chain
+from tests.scripted import Scripted
+from tests.serving_support import CANARY, REPORT, engine_with
 
 STAY = Stay(text=REPORT, sex="F", age=74, id="sejour-17")
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    yield from scripted_models()
 
 
 @pytest.fixture
@@ -34,18 +28,18 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
-def audited(state_dir: Path, log: Path, selector: Any = None, **more: Any) -> CodingChain:
+def audited(engine: RAGEngine, log: Path, selector: Any = None, **more: Any) -> CodingChain:
     """The chain of the run with an audit log; its parts are shared."""
-    settings = Settings(state_dir=state_dir, audit_log=log, **more)
-    return CodingChain(engine_with(real_chain(state_dir).engine, settings), selector)
+    settings = Settings(state_dir=engine.settings.state_dir, audit_log=log, **more)
+    return CodingChain(engine_with(engine, settings), selector)
 
 
 def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_coding_is_one_line_with_hashes_and_decisions_and_no_text(state_dir: Path, log: Path) -> None:
-    chain = audited(state_dir, log)
+def test_a_coding_is_one_line_with_hashes_and_decisions_and_no_text(engine: RAGEngine, log: Path) -> None:
+    chain = audited(engine, log)
     coding = chain.invoke(STAY, {"metadata": {"caller": "dim-3", "request_id": "r1"}})
     (line,) = lines(log)
     assert (line["action"], line["caller"], line["request_id"]) == ("coding", "dim-3", "r1")
@@ -64,26 +58,25 @@ def test_a_coding_is_one_line_with_hashes_and_decisions_and_no_text(state_dir: P
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
-def test_who_asks_is_the_account_where_nobody_is_named(state_dir: Path, log: Path) -> None:
-    audited(state_dir, log).invoke(STAY)
+def test_who_asks_is_the_account_where_nobody_is_named(engine: RAGEngine, log: Path) -> None:
+    audited(engine, log).invoke(STAY)
     assert lines(log)[0]["caller"]
 
 
-def test_text_and_id_are_written_only_when_asked(state_dir: Path, log: Path) -> None:
-    audited(state_dir, log, audit_text=True).invoke(STAY)
+def test_text_and_id_are_written_only_when_asked(engine: RAGEngine, log: Path) -> None:
+    audited(engine, log, audit_text=True).invoke(STAY)
     assert (lines(log)[0]["text"], lines(log)[0]["stay_id"]) == (REPORT, "sejour-17")
 
 
-def test_no_setting_no_log(state_dir: Path, tmp_path: Path) -> None:
-    assert real_chain(state_dir).audit is None
-    assert list(tmp_path.iterdir()) == []
+def test_no_setting_no_log(chain: CodingChain) -> None:
+    assert chain.audit is None
 
 
 def test_a_model_is_recorded_before_it_is_asked_and_with_the_decision(
-    state_dir: Path, log: Path, scripted: Scripted
+    engine: RAGEngine, log: Path, scripted: Scripted
 ) -> None:
     selector = LlmSelector(scripted("non", "non"), model_name="petit", structured="function_calling")
-    audited(state_dir, log, selector).invoke(STAY)
+    audited(engine, log, selector).invoke(STAY)
     asked, coded = lines(log)
     assert (asked["action"], asked["run"]) == ("llm", coded["run"])
     assert asked["llm"]["sent"] == "pseudonymised"
@@ -94,24 +87,24 @@ def test_a_model_is_recorded_before_it_is_asked_and_with_the_decision(
     assert coded["decided_by"] == "rules"
 
 
-def test_batch_and_stream_write_one_line_each(state_dir: Path, log: Path) -> None:
-    chain = audited(state_dir, log)
+def test_batch_and_stream_write_one_line_each(engine: RAGEngine, log: Path) -> None:
+    chain = audited(engine, log)
     chain.batch([STAY, STAY])
     list(chain.stream(STAY))
     assert len(lines(log)) == 3
     assert len({line["run"] for line in lines(log)}) == 3
 
 
-async def test_asynchronous_calls_are_written_too(state_dir: Path, log: Path) -> None:
-    chain = audited(state_dir, log)
+async def test_asynchronous_calls_are_written_too(engine: RAGEngine, log: Path) -> None:
+    chain = audited(engine, log)
     await chain.ainvoke(STAY, {"metadata": {"caller": "a"}})
     async for _ in chain.astream(STAY, {"metadata": {"caller": "b"}}):
         pass
     assert [line["caller"] for line in lines(log)] == ["a", "b"]
 
 
-def test_a_bench_writes_nothing(state_dir: Path, log: Path) -> None:
-    audited(state_dir, log).invoke_with_stages(STAY)
+def test_a_bench_writes_nothing(engine: RAGEngine, log: Path) -> None:
+    audited(engine, log).invoke_with_stages(STAY)
     assert log.read_text(encoding="utf-8") == ""
 
 
@@ -119,25 +112,25 @@ def test_a_bench_writes_nothing(state_dir: Path, log: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["absent/audit.jsonl", "."])
-def test_a_log_that_cannot_be_opened_refuses_the_coding(state_dir: Path, tmp_path: Path, where: str) -> None:
-    chain = audited(state_dir, tmp_path / where)
+def test_a_log_that_cannot_be_opened_refuses_the_coding(engine: RAGEngine, tmp_path: Path, where: str) -> None:
+    chain = audited(engine, tmp_path / where)
     with pytest.raises(ConfigurationError, match="PMSI_AUDIT_LOG") as refused:
         next(chain.sequence().stream(STAY))
     assert CANARY not in str(refused.value)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_refuses_the_coding(state_dir: Path) -> None:
+def test_a_full_disk_refuses_the_coding(engine: RAGEngine) -> None:
     with pytest.raises(ServiceError, match="écriture impossible") as refused:
-        audited(state_dir, Path("/dev/full")).invoke(STAY)
+        audited(engine, Path("/dev/full")).invoke(STAY)
     assert CANARY not in str(refused.value)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_on_a_full_disk_no_model_is_asked(state_dir: Path, scripted: Scripted) -> None:
+def test_on_a_full_disk_no_model_is_asked(engine: RAGEngine, scripted: Scripted) -> None:
     selector = LlmSelector(scripted(), structured="function_calling")  # a call would fail the test
     with pytest.raises(ServiceError):
-        audited(state_dir, Path("/dev/full"), selector).invoke(STAY)
+        audited(engine, Path("/dev/full"), selector).invoke(STAY)
 
 
 def test_a_line_that_does_not_fit_is_taken_back(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmsi_chain import RAGEngine, Settings
+from pmsi_chain import RAGEngine
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.evaluation.data import Expression
 from pmsi_chain.evaluation.retrieval import (
@@ -27,11 +27,6 @@ ACTS = (
     "APPENDICECTOMIE COELIO,HHFA016\nCATARACTE !,BFGA002\nscanner cérébral injecté,ACQH003\nun acte inventé,ZZZZ999\n"
 )
 DISEASES = "infarctus,I2198\nembolie pulmonaire,I269\nappendicite aiguë,K358\nBPCO,J449\n"
-
-
-@pytest.fixture(scope="module")
-def engine(settings: Settings) -> RAGEngine:
-    return RAGEngine.from_settings(settings)
 
 
 @pytest.fixture(scope="module")

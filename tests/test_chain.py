@@ -21,11 +21,6 @@ from pmsi_chain.evaluation.coding import assert_lawful
 DEMO = (files("pmsi_chain") / "knowledge" / "demo_report.txt").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def chain(settings: Settings) -> CodingChain:
-    return CodingChain(RAGEngine.from_settings(settings))
-
-
 # -- the demo, coded by hand from the Guide ------------------------------------------------------------------------
 
 

@@ -121,16 +121,7 @@ def test_case_accents_and_apostrophes_make_no_difference(encoder: EmbeddedEncode
 
 
 def test_threads_share_the_word_cache_safely() -> None:
-    with np.load(MODELS_DIR / "encoder.npz", allow_pickle=False) as arrays:
-        fresh = EmbeddedEncoder(
-            unpack_rows(arrays["table"]),
-            arrays["scale"],
-            [str(code) for code in arrays["codes"]],
-            unpack_rows(arrays["residuals"]),
-            arrays["residual_scale"],
-            unpack_rows(arrays["vectors"]),
-            int(arrays["n_members"]),
-        )
+    fresh = EmbeddedEncoder.from_path(MODELS_DIR / "encoder.npz")
     rng = random.Random(1)  # noqa: S311
     texts = ["".join(rng.choice("aeioubcdlmnprst") for _ in range(8)) + " aigu" for _ in range(400)]
     expected = EmbeddedEncoder.from_package().encode(texts)

@@ -14,17 +14,12 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from pmsi_chain import RAGEngine, Settings
+from pmsi_chain import RAGEngine
 from pmsi_chain.chunking import ccam_chunks, ccam_corpus
 from pmsi_chain.encoders import EmbeddedEncoder
 from pmsi_chain.errors import ConfigurationError, IndexMismatchError
 from pmsi_chain.index import CodeIndex, Encoders, open_or_build
 from pmsi_chain.retrieval import QdrantHybridRetriever
-
-
-@pytest.fixture(scope="module")
-def engine(settings: Settings) -> RAGEngine:
-    return RAGEngine.from_settings(settings)
 
 
 def build(engine: RAGEngine, directory: Path, rebuild: bool = False, encoders: Encoders | None = None) -> CodeIndex:

@@ -26,7 +26,6 @@ from pmsi_chain.llm import LlmSelector
 from pmsi_chain.llm.endpoint import chat_model
 from pmsi_chain.llm.local_server import LocalModel
 from tests.invented import REPORTS
-from tests.serving_support import real_chain
 from tests.test_llm_wire import Body, Endpoint, Handler
 
 pytestmark = pytest.mark.slow
@@ -45,11 +44,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(weights: Path) -> Iterator[LocalModel]:
     with LocalModel.start(weights, threads=1) as model:
         yield model
-
-
-@pytest.fixture(scope="module")
-def engine(state_dir: Path) -> RAGEngine:
-    return real_chain(state_dir).engine
 
 
 def settings_of(model: LocalModel, url: str | None = None, **more: Any) -> Settings:

@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -25,7 +24,7 @@ from pmsi_chain.llm import LlmSelector
 from pmsi_chain.llm.selector import POSITION_RULES
 from pmsi_chain.rules import load_guide
 from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest
-from tests.scripted import Scripted, ScriptedModel, scripted_models
+from tests.scripted import Scripted, ScriptedModel
 
 CANARY = "Zyxomarine"
 REPORT = f"""Compte rendu d'hospitalisation
@@ -84,11 +83,6 @@ def answer(dp: Any = None, das: Any = (), dr: Any = None, rejected: Any = (), mi
 
 
 GOOD = answer(pick("c1", "e1"), [pick("c2", "e2", "dénutrition   SEVERE"), pick("c3", "e3")])
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    yield from scripted_models()
 
 
 def selector(model: BaseChatModel, **options: Any) -> LlmSelector:

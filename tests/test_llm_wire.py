@@ -428,10 +428,8 @@ def test_redirection_is_not_followed(endpoint: Start) -> None:
 # -- settings --------------------------------------------
 
 
-def test_loopback_reads_the_report_and_others_do_not(endpoint: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same server under a name that is not loopback's: the text is pseudonymised, unless asked otherwise."""
-    server = endpoint(says(GOOD))
-    port = server.server_address[1]
+def under_another_name(server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a local server under a name that is not loopback's."""
     true_lookup = socket.getaddrinfo
 
     def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -440,7 +438,13 @@ def test_loopback_reads_the_report_and_others_do_not(endpoint: Start, monkeypatc
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    distant = f"http://llm.example:{port}/v1"
+    return f"http://llm.example:{server.server_address[1]}/v1"
+
+
+def test_loopback_reads_the_report_and_others_do_not(endpoint: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same server under a name that is not loopback's: the text is pseudonymised, unless asked otherwise."""
+    server = endpoint(says(GOOD))
+    distant = under_another_name(server, monkeypatch)
     assert ask(distant).decided_by == "llm"
     assert CANARY not in repr(server.bodies)
     assert "12/03/2026" not in repr(server.bodies)

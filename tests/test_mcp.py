@@ -13,8 +13,9 @@ from typing import Any, TextIO
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
 
+from pmsi_chain import CodingChain
 from pmsi_chain.agent import coding_tools
-from tests.serving_support import CANARY, REPORT, real_chain
+from tests.serving_support import CANARY, REPORT
 
 SERVER = StdioServerParameters(
     command=sys.executable, args=["-c", "from pmsi_chain.cli import main; main()", "mcp"], env=dict(os.environ)
@@ -33,9 +34,8 @@ async def opened(path: Path) -> AsyncIterator[TextIO]:
         yield file
 
 
-async def test_the_official_client_drives_the_tools(state_dir: Path, tmp_path: Path) -> None:
+async def test_the_official_client_drives_the_tools(chain: CodingChain, tmp_path: Path) -> None:
     server = SERVER.model_copy(update={"env": dict(os.environ)})
-    chain = real_chain(state_dir)
     tools = {tool.name: tool for tool in coding_tools(chain.engine, chain)}
     log = tmp_path / "stderr"
     async with (

@@ -5,9 +5,7 @@ Invented; every row names the rule. « x » codes must be there, « not » prefi
 
 from __future__ import annotations
 
-import pytest
-
-from pmsi_chain import CodingChain, RAGEngine, Settings
+from pmsi_chain import CodingChain
 
 #: (passage, prefixes of codes that must be coded, prefixes that must not, why)
 PASSAGES: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = [
@@ -156,11 +154,6 @@ PASSAGES: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = [
 
 #: Known misses, counted against the share that must be right.
 BAR = 0.9
-
-
-@pytest.fixture(scope="module")
-def chain(settings: Settings) -> CodingChain:
-    return CodingChain(RAGEngine.from_settings(settings))
 
 
 def test_nine_passages_in_ten_are_coded_as_the_guide_asks(chain: CodingChain) -> None:

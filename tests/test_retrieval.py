@@ -30,11 +30,6 @@ from pmsi_chain.retrieval import CodeEnsembleRetriever, QdrantHybridRetriever, p
 LABELS = ["Hépatite aigüe A", "Hépatite aigüe B", "Appendicite aiguë", "Fracture du fémur", "Embolie pulmonaire"]
 
 
-@pytest.fixture(scope="module")
-def engine(settings: Settings) -> RAGEngine:
-    return RAGEngine.from_settings(settings)
-
-
 @pytest.fixture
 def own_server(settings: Settings) -> Settings:
     """Settings on the real Qdrant server that the environment names; skips without one."""

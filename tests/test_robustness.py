@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pmsi_chain import CodingChain, RAGEngine, Settings
+from pmsi_chain import CodingChain
 from pmsi_chain.domain import Coding
 from pmsi_chain.evaluation.coding import bench_coding
 from tests.reading_support import strip_accents
@@ -20,11 +20,6 @@ Antécédents : hypertension artérielle traitée par amlodipine, fibrillation a
 Conclusion : pneumopathie lobaire du lobe inférieur droit. Pas d'embolie pulmonaire.
 """
 EXPECTED = {"J181", "I10", "I482", "E8768"}
-
-
-@pytest.fixture(scope="module")
-def chain(settings: Settings) -> CodingChain:
-    return CodingChain(RAGEngine.from_settings(settings))
 
 
 def codes(coding: Coding) -> set[str]:

@@ -14,21 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
-from langserve import RemoteRunnable
 
-from pmsi_chain import CodingChain, Settings
+from pmsi_chain import CodingChain, RAGEngine, Settings
 from pmsi_chain.domain import Coding
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.serving.app import create_app
 from pmsi_chain.serving.langserve import MAX_BATCH
-from tests.serving_support import CANARY, REPORT, Running, real_chain, serving
+from tests.serving_support import CANARY, REPORT, Running, remote, serving
 
 STAY = {"text": REPORT, "sex": "F", "age": 74, "discharge_date": "2025-03-08"}
-
-
-@pytest.fixture(scope="module")
-def chain(state_dir: Path) -> CodingChain:
-    return real_chain(state_dir)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +38,6 @@ def timeless(coding: Any) -> Any:
 
 def local(chain: CodingChain, given: Any) -> Any:
     return timeless(chain.invoke(given).model_dump(mode="json"))
-
-
-def remote(client: httpx.Client, path: str, **kwargs: Any) -> RemoteRunnable[Any, Any]:
-    return RemoteRunnable(f"{client.base_url}{path}", timeout=60, **kwargs)
 
 
 # -- LangServe's own client gets what the local chain gives ------------------------------------------------------------
@@ -220,14 +210,14 @@ def test_unknown_addresses_and_methods(client: httpx.Client) -> None:
         assert CANARY not in answer.text
 
 
-def test_logs_hold_one_json_line_per_request_and_no_word(
-    client: httpx.Client, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_hold_one_json_line_per_request_and_no_word(chain: CodingChain, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    client.post("/coding/invoke", json={"input": REPORT})
-    client.post("/coding/stream", json={"input": REPORT})
-    client.post("/coding/invoke", json={"input": {CANARY: 1}})
-    client.request(CANARY.upper(), f"/{CANARY}?q={CANARY}", headers={"user-agent": CANARY})
+    # a server of its own: a line is written after its answer has left, so all are there only once it has stopped
+    with serving(create_app(chain.engine.settings, chain)) as client:
+        client.post("/coding/invoke", json={"input": REPORT})
+        client.post("/coding/stream", json={"input": REPORT})
+        client.post("/coding/invoke", json={"input": {CANARY: 1}})
+        client.request(CANARY.upper(), f"/{CANARY}?q={CANARY}", headers={"user-agent": CANARY})
     ours = [record for record in caplog.records if record.name.startswith(("pmsi_chain", "uvicorn", "langchain"))]
     lines = [json.loads(record.message) for record in ours if record.name == "pmsi_chain.access"]
     assert [(line["method"], line["route"], line["status"]) for line in lines] == [
@@ -398,7 +388,7 @@ def test_health_and_readiness(client: httpx.Client) -> None:
 
 def test_not_ready_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(state_dir=tmp_path, edition="1850")
-    chain = real_chain.__wrapped__(tmp_path)
+    chain = CodingChain(RAGEngine.from_settings(Settings(state_dir=tmp_path)))
     chain.engine.settings = settings
     with serving(create_app(settings, chain)) as client:
         refused = client.post("/coding/invoke", json={"input": REPORT})

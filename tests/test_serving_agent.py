@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langserve import RemoteRunnable
+from langchain_core.messages import BaseMessage, HumanMessage
 
-from pmsi_chain import CodingChain, Settings
+from pmsi_chain import CodingChain, RAGEngine, Settings
 from pmsi_chain.agent import create_coding_agent
 from pmsi_chain.serving.app import create_app
-from tests.scripted import Scripted, scripted_models
-from tests.serving_support import CANARY, engine_with, real_chain, serving
-from tests.test_llm_wire import Endpoint, Handler, completion
-
-
-@pytest.fixture(scope="module")
-def chain(state_dir: Path) -> CodingChain:
-    return real_chain(state_dir)
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    yield from scripted_models()
-
-
-def calls(name: str, **args: Any) -> AIMessage:
-    return AIMessage("", tool_calls=[{"name": name, "args": args, "id": f"call-{name}"}])
-
+from tests.scripted import Scripted, calls
+from tests.serving_support import CANARY, engine_with, remote, serving
+from tests.test_llm_wire import Endpoint, Handler, completion, under_another_name
 
 SCRIPT = (calls("get_code", code="E44.0"), "E44.0 demande un critère de plus.")
-
-
-def agent_of(client: httpx.Client) -> RemoteRunnable[Any, Any]:
-    return RemoteRunnable(f"{client.base_url}/agent", timeout=60)
 
 
 def told(messages: list[BaseMessage]) -> list[tuple[str, str]]:
@@ -52,7 +29,7 @@ def test_remote_invoke_and_batch_equal_the_local_agent(chain: CodingChain, scrip
     here = create_coding_agent(scripted(*SCRIPT), chain.engine, chain)
     local = told(here.invoke({"messages": [HumanMessage("Pourquoi pas E44.0 ?")]})["messages"])
     with serving(create_app(chain.engine.settings, chain, chat_model=scripted(*SCRIPT * 3))) as client:
-        agent = agent_of(client)
+        agent = remote(client, "/agent")
         got = agent.invoke({"messages": [HumanMessage("Pourquoi pas E44.0 ?")]})
         assert all(isinstance(message, BaseMessage) for message in got["messages"])
         assert told(got["messages"]) == local
@@ -66,7 +43,7 @@ def test_remote_stream_shows_each_step(chain: CodingChain, scripted: Scripted) -
     here = create_coding_agent(scripted(*SCRIPT), chain.engine, chain)
     local = [list(piece) for piece in here.stream({"messages": [HumanMessage("E44.0 ?")]})]
     with serving(create_app(chain.engine.settings, chain, chat_model=scripted(*SCRIPT))) as client:
-        pieces = list(agent_of(client).stream({"messages": [HumanMessage("E44.0 ?")]}))
+        pieces = list(remote(client, "/agent").stream({"messages": [HumanMessage("E44.0 ?")]}))
     assert [list(piece) for piece in pieces] == local
     assert [name for piece in pieces for name in piece if name in ("model", "tools")] == ["model", "tools", "model"]
     assert pieces[-1]["model"]["messages"][0].text == SCRIPT[1]
@@ -74,7 +51,7 @@ def test_remote_stream_shows_each_step(chain: CodingChain, scripted: Scripted) -
 
 async def test_remote_events_and_log_show_the_tools(chain: CodingChain, scripted: Scripted) -> None:
     with serving(create_app(chain.engine.settings, chain, chat_model=scripted(*SCRIPT * 2))) as client:
-        agent = agent_of(client)
+        agent = remote(client, "/agent")
         events: list[Any] = [event async for event in agent.astream_events("E44.0 ?")]
         assert ("on_tool_end", "get_code") in [(event["event"], event["name"]) for event in events]
         await agent.async_client.aclose()
@@ -146,15 +123,7 @@ def test_a_model_elsewhere_reads_the_conversation_pseudonymised(
 
     server = Endpoint(answers)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    true_lookup = socket.getaddrinfo
-
-    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return true_lookup("127.0.0.1" if host in ("llm.example", b"llm.example") else host, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    distant = f"http://llm.example:{server.server_address[1]}/v1"
+    distant = under_another_name(server, monkeypatch)
     try:
         for url, identified, seen in ((distant, False, False), (distant, True, True), (server.url, False, True)):
             settings = Settings(state_dir=chain.engine.settings.state_dir, llm_base_url=url, llm_model="m",
@@ -171,11 +140,11 @@ def test_a_model_elsewhere_reads_the_conversation_pseudonymised(
 
 
 def test_who_asks_is_written_by_the_server_and_not_by_the_client(
-    state_dir: Path, tmp_path: Path, scripted: Scripted
+    engine: RAGEngine, tmp_path: Path, scripted: Scripted
 ) -> None:
     log = tmp_path / "audit.jsonl"
-    settings = Settings(state_dir=state_dir, audit_log=log, audit_user_header="X-User")
-    audited = CodingChain(engine_with(real_chain(state_dir).engine, settings))
+    settings = Settings(state_dir=engine.settings.state_dir, audit_log=log, audit_user_header="X-User")
+    audited = CodingChain(engine_with(engine, settings))
     with serving(create_app(settings, audited, chat_model=scripted("Oui.", "Oui."))) as client:
         forged = {"config": {"metadata": {"caller": "quelqu'un d'autre"}}}
         one = client.post("/coding/invoke", json={"input": "Toux.", **forged}, headers={"X-User": "dim-3"})
@@ -192,11 +161,11 @@ def test_who_asks_is_written_by_the_server_and_not_by_the_client(
     assert lines[0]["request_id"] == one.headers["x-request-id"]
 
 
-def test_an_audit_log_that_cannot_be_written_is_a_503_without_a_word(state_dir: Path) -> None:
+def test_an_audit_log_that_cannot_be_written_is_a_503_without_a_word(engine: RAGEngine) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    settings = Settings(state_dir=state_dir, audit_log=Path("/dev/full"))
-    audited = CodingChain(engine_with(real_chain(state_dir).engine, settings))
+    settings = Settings(state_dir=engine.settings.state_dir, audit_log=Path("/dev/full"))
+    audited = CodingChain(engine_with(engine, settings))
     with serving(create_app(settings, audited)) as client:
         answer = client.post("/coding/invoke", json={"input": f"Madame {CANARY}. Embolie pulmonaire."})
         streamed = client.post("/coding/stream", json={"input": f"Madame {CANARY}. Embolie pulmonaire."}).text

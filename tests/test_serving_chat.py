@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from pmsi_chain import CodingChain, Settings
 from pmsi_chain.serving.app import create_app
 from pmsi_chain.serving.chat import Sessions
-from tests.scripted import Scripted, scripted_models
-from tests.serving_support import CANARY, real_chain, serving
-
-
-@pytest.fixture(scope="module")
-def chain(state_dir: Path) -> CodingChain:
-    return real_chain(state_dir)
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    yield from scripted_models()
-
-
-def calls(name: str, **args: Any) -> AIMessage:
-    return AIMessage("", tool_calls=[{"name": name, "args": args, "id": f"call-{name}-{args}"}])
+from tests.scripted import Scripted, calls
+from tests.serving_support import CANARY, serving
 
 
 def test_without_a_model_a_line_says_what_to_set(chain: CodingChain) -> None:

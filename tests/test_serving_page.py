@@ -13,18 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
-from pmsi_chain import CodingChain, Settings
+from pmsi_chain import CodingChain
 from pmsi_chain.serving.app import create_app
-from tests.serving_support import REPORT, real_chain, serving
+from tests.serving_support import REPORT, serving
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed: the page's script is not run")
 
 
 @pytest.fixture(scope="module")
-def client(state_dir: Path) -> Iterator[httpx.Client]:
-    chain: CodingChain = real_chain(state_dir)
-    with serving(create_app(Settings(state_dir=state_dir), chain)) as client:
+def client(chain: CodingChain) -> Iterator[httpx.Client]:
+    with serving(create_app(chain.engine.settings, chain)) as client:
         yield client
 
 
