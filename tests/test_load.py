@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -59,7 +60,7 @@ def test_what_goes_wrong_is_counted_by_its_name() -> None:
 
     def last(handler: Handler, body: Any) -> None:
         stop.set()
-        handler.connection.close()
+        handler.connection.shutdown(socket.SHUT_RDWR)
 
     server = Endpoint(lambda h, b: h.send(503, {}), lambda h, b: h.send(200, "<html>"), empty, last)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
