@@ -18,7 +18,7 @@ from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
 from pmsi_chain.rerank.blend import Blend, read_blends, with_list_columns
 from pmsi_chain.rerank.cross_encoder import MODEL_NAME, cross_logits, load_ranker
 from pmsi_chain.rerank.evidence import EVIDENCE_COLUMNS, EvidenceModel
-from pmsi_chain.rerank.features import FEATURE_NAMES
+from pmsi_chain.rerank.features import FEATURE_NAMES, PairFeatures
 
 CANDIDATES = {
     "E43": "Malnutrition protéino-énergétique grave, sans précision",
@@ -204,6 +204,28 @@ def test_evidence_columns_have_their_names(evidence: EvidenceScorer) -> None:
     values = dict(zip(EVIDENCE_COLUMNS, columns[0].tolist(), strict=True))
     assert values["window_cosine"] >= values["cosine_code"] - 1e-5
     assert values["passage_words"] == pytest.approx(np.log1p(5), abs=1e-5)
+
+
+def test_the_head_of_a_label_counts_and_its_organ_does_not() -> None:
+    label = "Arthrose primaire d'autres articulations"
+    features = PairFeatures.from_package()
+    named, organ = (features.matrix(text, ["M190"], [label])[0] for text in ("arthrose de hanche", "articulations"))
+    for column in ("aligned_head", "aligned_condition"):
+        assert named[FEATURE_NAMES.index(column)] > organ[FEATURE_NAMES.index(column)] + 0.2
+    other = features.matrix("hernie", ["K458"], ["Autres hernies abdominales précisées"])[0]
+    assert other[FEATURE_NAMES.index("aligned_head")] > 0.7  # « Autres » heads nothing
+
+
+def test_words_that_name_conditions_are_told_from_acts() -> None:
+    features = PairFeatures.from_package()
+    assert features.condition("arthrose") > 1 > 0 > features.condition("exérèse")
+    assert features.condition("") == features.condition("zyxomarine") == 0
+
+
+def test_a_passage_where_nothing_is_wrong_attests_less(evidence: EvidenceScorer) -> None:
+    label = "Hernie d'un autre disque intervertébral précisé"
+    with_it, without = evidence.score([("M512", label, "hernie discale"), ("M512", label, "absence de hernie discale")])
+    assert with_it > without
 
 
 def test_a_code_of_which_the_query_is_a_name_comes_first() -> None:

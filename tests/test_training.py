@@ -16,7 +16,7 @@ from pmsi_chain.errors import ConfigurationError, SourceFileError
 from pmsi_chain.training import train_encoder, train_reranker
 from pmsi_chain.training.augment import abbreviate, drop_word, mistype, plain_index_form, truncate, vary
 from pmsi_chain.training.data import TrainingData, read_clinical_names
-from pmsi_chain.training.evidence import fit_columns, reliability, roc_auc
+from pmsi_chain.training.evidence import USED_COLUMNS, fit_columns, reliability, roc_auc
 from pmsi_chain.training.memory import product_quantise
 from pmsi_chain.training.notes import note_pairs, target_of, unfold_note
 from pmsi_chain.training.quantise import quantise_rows
@@ -137,7 +137,7 @@ def test_evidence_fit_learns_a_column_and_never_tests_on_a_code_it_fitted() -> N
     rng = np.random.default_rng(0)
     y = rng.random(200) < 0.5
     columns = rng.normal(size=(200, len(EVIDENCE_COLUMNS))).astype(np.float32)
-    columns[:, 0] += 3 * y
+    columns[:, EVIDENCE_COLUMNS.index(USED_COLUMNS[0])] += 3 * y
     codes = [f"X{i % 50:02d}" for i in range(200)]
     fitted = fit_columns(columns, y, codes, seed=0)
     assert fitted["cross_validation"]["roc_auc"] > 0.9
@@ -219,6 +219,7 @@ def test_both_trainings_run_end_to_end_and_can_be_loaded(
     from pmsi_chain.encoders import EmbeddedEncoder
     from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
     from pmsi_chain.rerank.evidence import EvidenceModel
+    from pmsi_chain.rerank.features import PairFeatures
     from pmsi_chain.training import data as data_module
     from pmsi_chain.training.encoder import EncoderRecipe, Member
     from pmsi_chain.training.reranker import RerankerRecipe
@@ -241,6 +242,6 @@ def test_both_trainings_run_end_to_end_and_can_be_loaded(
     scores, probabilities, _ = reranker.score("kyste du rein", ["X005", "X302"], ["Kyste : rein", "Fracture : genou"])
     assert scores[0] > scores[1]
     assert ((probabilities > 0) & (probabilities < 1)).all()
-    scorer = EvidenceScorer(first, reranker, EvidenceModel.from_path(twice[0] / "evidence.json"))
+    scorer = EvidenceScorer(PairFeatures.from_path(twice[0]), EvidenceModel.from_path(twice[0] / "evidence.json"))
     yes, no = scorer.score([("X005", "Kyste : rein", "kyste du rein"), ("X005", "Kyste : rein", "rien à signaler")])
     assert yes > no

@@ -36,6 +36,7 @@ class LexicalWeights:
         k1: float,
         b: float,
         code_vectors: dict[str, tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]],
+        conditions: dict[int, float] | None = None,
     ) -> None:
         """Assign the parameters.
 
@@ -45,6 +46,7 @@ class LexicalWeights:
             k1: saturation of repeated stems.
             b: length normalisation, 0–1.
             code_vectors: code → (stem ids ascending, weights) learned for it.
+            conditions: stem id → what `condition` gives.
         """
         self._idf = idf
         self._unseen_idf = max(idf.values(), default=1.0)
@@ -52,6 +54,7 @@ class LexicalWeights:
         self._k1 = k1
         self._b = b
         self._code_vectors = code_vectors
+        self._conditions = conditions or {}
         self.weights_id = f"{ANALYSER_VERSION}/{len(idf)}-{len(code_vectors)}"
         self._code_dicts: dict[str, dict[int, float]] = {}
 
@@ -76,6 +79,7 @@ class LexicalWeights:
                     )
                 vocabulary = arrays["vocabulary"]
                 idf = arrays["idf"].astype(np.float64)
+                conditions = arrays["conditions"].astype(np.float64)
                 bounds = arrays["bounds"]
                 stems = vocabulary[arrays["stem_rows"]]
                 weights = arrays["weights"].astype(np.float32) * float(arrays["weight_step"])
@@ -90,11 +94,26 @@ class LexicalWeights:
             code: (stems[start:end], weights[start:end])
             for code, start, end in zip(codes, bounds[:-1], bounds[1:], strict=True)
         }
-        return cls(dict(zip(vocabulary.tolist(), idf.tolist(), strict=True)), mean_length, k1, b, vectors)
+        stem_ids = vocabulary.tolist()
+        return cls(
+            dict(zip(stem_ids, idf.tolist(), strict=True)),
+            mean_length,
+            k1,
+            b,
+            vectors,
+            dict(zip(stem_ids, conditions.tolist(), strict=True)),
+        )
 
     def idf(self, stem: int) -> float:
         """Inverse document frequency of a stem id; a stem never met counts as the rarest."""
         return self._idf.get(stem, self._unseen_idf)
+
+    def condition(self, stem: int) -> float:
+        """How much more often a stem is said of conditions than of acts: the log of the ratio, about -5 to 5.
+
+        « arthrose » is said of conditions, « exérèse » of acts, « tendon » of both. 0 for a stem never met.
+        """
+        return self._conditions.get(stem, 0.0)
 
     def of_text(self, text: str) -> dict[int, float]:
         """BM25 weights of the stems of a text."""

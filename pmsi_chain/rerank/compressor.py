@@ -12,9 +12,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from pmsi_chain.encoders.dense import MODELS_DIR, EmbeddedEncoder, Floats
-from pmsi_chain.encoders.lexical import LexicalWeights
-from pmsi_chain.encoders.memory import ExpressionMemory
+from pmsi_chain.encoders.dense import MODELS_DIR, Floats
 from pmsi_chain.names import codes_named
 from pmsi_chain.rerank.blend import Blend, read_blends, with_list_columns
 from pmsi_chain.rerank.cross_encoder import MODEL_NAME, cross_logits, load_ranker, packaged_ranker
@@ -47,7 +45,6 @@ class PmsiRerank(FlashrankRerank):
 
     _features: PairFeatures = PrivateAttr()
     _blends: dict[str, Blend] = PrivateAttr()
-    _encoder: EmbeddedEncoder = PrivateAttr()
 
     @classmethod
     def from_package(cls, top_n: int = 10) -> PmsiRerank:
@@ -56,7 +53,7 @@ class PmsiRerank(FlashrankRerank):
         Args:
             top_n: documents returned at most.
         """
-        return cls._build(packaged_ranker(), MODELS_DIR, top_n)
+        return cls._build(packaged_ranker(), PairFeatures.from_package(), MODELS_DIR, top_n)
 
     @classmethod
     def from_path(cls, models_dir: Path, top_n: int = 10) -> PmsiRerank:
@@ -65,18 +62,13 @@ class PmsiRerank(FlashrankRerank):
         Raises:
             ConfigurationError: a file is missing there.
         """
-        return cls._build(load_ranker(models_dir / MODEL_NAME), models_dir, top_n)
+        return cls._build(load_ranker(models_dir / MODEL_NAME), PairFeatures.from_path(models_dir), models_dir, top_n)
 
     @classmethod
-    def _build(cls, ranker: Any, models_dir: Path, top_n: int) -> PmsiRerank:
-        packaged = models_dir == MODELS_DIR
-        encoder = EmbeddedEncoder.from_package() if packaged else EmbeddedEncoder.from_path(models_dir / "encoder.npz")
-        memory = ExpressionMemory.from_package() if packaged else ExpressionMemory.from_path(models_dir / "memory.npz")
-        lexical = LexicalWeights.from_package() if packaged else LexicalWeights.from_path(models_dir / "sparse.npz")
+    def _build(cls, ranker: Any, features: PairFeatures, models_dir: Path, top_n: int) -> PmsiRerank:
         reranker = cls(client=ranker, top_n=top_n)
-        reranker._features = PairFeatures(encoder, memory, lexical)
+        reranker._features = features
         reranker._blends = read_blends(models_dir / "blend.json")
-        reranker._encoder = encoder
         return reranker
 
     def compress_documents(
@@ -113,7 +105,7 @@ class PmsiRerank(FlashrankRerank):
         """
         features, logits = self.columns(query, codes, passages)
         columns = with_list_columns(features, logits)
-        known = np.array([self._encoder.knows(code) for code in codes])
+        known = np.array([self._features.encoder.knows(code) for code in codes])
         blend = self._blends["known" if known.any() else "label_only"]
         scores = blend.scores(columns)
         probabilities = blend.probabilities(scores)

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pmsi_chain.encoders.dense import MODELS_DIR, EmbeddedEncoder, Floats
+from pmsi_chain.encoders.dense import MODELS_DIR, Floats
 from pmsi_chain.errors import ConfigurationError
-from pmsi_chain.rerank.compressor import PmsiRerank
-from pmsi_chain.rerank.features import FEATURE_NAMES
+from pmsi_chain.rerank.features import FEATURE_NAMES, PairFeatures
 from pmsi_chain.text import words
 
 #: Lengths, in words, of the windows of a passage that are compared one by one.
@@ -21,12 +20,16 @@ WINDOW_LENGTHS = (2, 3, 4, 6, 8)
 
 EVIDENCE_COLUMNS = (
     *FEATURE_NAMES,
-    "cross_encoder",  # logit of the cross-encoder, passage as query
     "window_cosine",  # best window of the passage · code
     "margin_sibling",  # cosine_code minus that of the best other code of the category
     "margin_all",  # cosine_code minus that of the best code of the edition
     "passage_words",  # log(1 + words)
+    "passage_condition",  # how much the passage's words name conditions, rather than organs or acts; mean
+    "passage_well",  # 1 when a word of the passage says that nothing is wrong
 )
+#: Words, and beginnings of words, that say that nothing is wrong: « sans », « d'aspect satisfaisant », « intact ».
+_NOTHING = frozenset(("sans", "absence", "absent", "absente", "aucun", "aucune", "pas", "non", "ni"))
+_WELL = ("satisfais", "normal", "intact", "present", "conserv", "sain", "libre", "respect", "indemne")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +74,18 @@ class EvidenceModel:
 class EvidenceScorer:
     """Probability that a passage attests a code, calibrated on passages of French reports."""
 
-    def __init__(self, encoder: EmbeddedEncoder, reranker: PmsiRerank, model: EvidenceModel) -> None:
+    def __init__(self, features: PairFeatures, model: EvidenceModel) -> None:
         """Assign the parts."""
-        self._encoder = encoder
-        self._reranker = reranker
+        self._features = features
+        self._encoder = encoder = features.encoder
         self._model = model
         self._category = np.array([code[:3] for code in encoder.codes])
         self._row = {code: row for row, code in enumerate(encoder.codes)}
 
     @classmethod
-    def from_package(cls, encoder: EmbeddedEncoder | None = None, reranker: PmsiRerank | None = None) -> EvidenceScorer:
-        """The scorer that ships with the package, on the packaged encoder and reranker unless others are given."""
-        return cls(
-            encoder or EmbeddedEncoder.from_package(),
-            reranker or PmsiRerank.from_package(),
-            EvidenceModel.from_path(MODELS_DIR / "evidence.json"),
-        )
+    def from_package(cls) -> EvidenceScorer:
+        """The scorer that ships with the package."""
+        return cls(PairFeatures.from_package(), EvidenceModel.from_path(MODELS_DIR / "evidence.json"))
 
     def score(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """Probabilities in [0, 1], one per (code, label, passage).
@@ -105,7 +104,7 @@ class EvidenceScorer:
         return np.array(rows, dtype=np.float32).reshape(len(triples), len(EVIDENCE_COLUMNS))
 
     def _row_of(self, code: str, label: str, passage: str) -> list[float]:
-        features, logits = self._reranker.columns(passage, [code], [label])
+        features = self._features.matrix(passage, [code], [label])
         target = self._encoder.encode_codes([code], [label])[0]
         found = words(passage)
         windows = [
@@ -124,9 +123,10 @@ class EvidenceScorer:
         best_sibling = float(siblings.max()) if len(siblings) > (own is not None) else 0.0
         return [
             *features[0].tolist(),
-            float(logits[0]),
             float(cosines.max()),
             float(cosines[0]) - best_sibling,
             float(cosines[0]) - float(others.max()),
             float(np.log1p(len(found))),
+            self._features.condition(passage),
+            float(any(word in _NOTHING or word.startswith(_WELL) for word in found)),
         ]

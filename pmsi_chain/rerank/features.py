@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,8 @@ FEATURE_NAMES = (
     "aligned_label",  # cosine of each word of the label with its nearest word of the text, mean by idf
     "least_aligned",  # the lowest of the text's, among its words that count
     "cosine_category",  # text · label of the category, or of the code itself where none is given
+    "aligned_head",  # cosine of the word that heads the label (« Hernie » d'un disque) with its nearest one
+    "aligned_condition",  # like aligned_label, mean by how much each word names a condition (not an organ, not an act)
 )  # fmt: skip
 
 
@@ -46,6 +49,29 @@ class PairFeatures:
         self._lexical = lexical
         self._kept: dict[tuple[str, str], tuple[Floats, Floats]] = {}
         self._kept_wordings: dict[str, Floats] = {}
+
+    @classmethod
+    def from_package(cls) -> PairFeatures:
+        """On the models that ship with the package, loaded once per process."""
+        return _packaged_features()
+
+    @classmethod
+    def from_path(cls, models_dir: Path) -> PairFeatures:
+        """On a directory written by `pmsi-chain train encoder`.
+
+        Raises:
+            ConfigurationError: a file is missing there.
+        """
+        return cls(
+            EmbeddedEncoder.from_path(models_dir / "encoder.npz"),
+            ExpressionMemory.from_path(models_dir / "memory.npz"),
+            LexicalWeights.from_path(models_dir / "sparse.npz"),
+        )
+
+    @property
+    def encoder(self) -> EmbeddedEncoder:
+        """What makes the vectors."""
+        return self._encoder
 
     def matrix(self, text: str, codes: Sequence[str], passages: Sequence[str]) -> Floats:
         """(n, len(FEATURE_NAMES)) float32, one row per code.
@@ -80,18 +106,23 @@ class PairFeatures:
             out[i, 13] = bool(held_numbers - asked_numbers - {"1"})
         out[:, 6] = np.log1p(self._memory.n_expressions(codes))
         out[:, 9] = np.log1p(len(asked))
-        out[:, 14:17] = self._alignment(text, labels)
+        out[:, 14:17], out[:, 18:20] = self._alignment(text, labels)
         out[:, 17] = self._wordings(categories) @ query
         return out
 
-    def _alignment(self, text: str, labels: Sequence[str]) -> Floats:
-        """(n, 3): how well words answer words, see `FEATURE_NAMES`."""
-        out = np.zeros((len(labels), 3), dtype=np.float32)
-        asked, asked_idf = _weighted_words(text, self._lexical)
+    def condition(self, text: str) -> float:
+        """Mean of `LexicalWeights.condition` over the stems of a text; 0 without any."""
+        found = [self._lexical.condition(stem_id(stem)) for stem in tokens(text)]
+        return sum(found) / len(found) if found else 0.0
+
+    def _alignment(self, text: str, labels: Sequence[str]) -> tuple[Floats, Floats]:
+        """(n, 3) and (n, 2): how well words answer words, see `FEATURE_NAMES`."""
+        out, of_condition = np.zeros((len(labels), 3), dtype=np.float32), np.zeros((len(labels), 2), dtype=np.float32)
+        asked, asked_idf, _ = _weighted_words(text, self._lexical)
         held = [_weighted_words(label, self._lexical) for label in labels]
-        filled = [place for place, (found, _) in enumerate(held) if found]
+        filled = [place for place, (found, _, _) in enumerate(held) if found]
         if not asked or not filled:
-            return out
+            return out, of_condition
         vectors = self._encoder.word_vectors([word for place in filled for word in held[place][0]])
         idf = np.array([x for place in filled for x in held[place][1]], dtype=np.float32)
         starts = np.cumsum([0, *(len(held[place][0]) for place in filled[:-1])])
@@ -102,7 +133,11 @@ class PairFeatures:
         out[filled, 1] = np.add.reduceat(cosines.max(axis=0) * idf, starts) / np.add.reduceat(idf, starts)
         counting = weights >= weights.max() / 2
         out[filled, 2] = best[counting].min(axis=0)
-        return out
+        of_label = cosines.max(axis=0)
+        of_condition[filled, 0] = of_label[starts + np.array([_head(held[place][0]) for place in filled])]
+        conditions = np.array([x for place in filled for x in held[place][2]], dtype=np.float32)
+        of_condition[filled, 1] = np.add.reduceat(of_label * conditions, starts) / np.add.reduceat(conditions, starts)
+        return out, of_condition
 
     def _wordings(self, texts: Sequence[str]) -> Floats:
         """(n, dim) unit vectors of wordings that come back often: the labels of categories."""
@@ -128,21 +163,40 @@ class PairFeatures:
         return np.stack([code for code, _ in found]), np.stack([label for _, label in found])
 
 
+@lru_cache(maxsize=1)
+def _packaged_features() -> PairFeatures:
+    return PairFeatures(EmbeddedEncoder.from_package(), ExpressionMemory.from_package(), LexicalWeights.from_package())
+
+
 def split_passage(passage: str) -> tuple[str, str]:
     """(label, label of the category) of a passage; the label twice where it names no category."""
     label, _, category = passage.partition(PASSAGE_SEPARATOR)
     return label, category or label
 
 
+_Words = tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]
+#: Words that head a label and say nothing: « Autres hernies ».
+_NO_HEAD = frozenset(("autre", "autres", "certain", "certains", "certaine", "certaines", "precise", "precisee"))
+#: What the weight of a word by the condition it names is at least.
+_LEAST_CONDITION = 0.05
+
+
 @lru_cache(maxsize=60_000)
-def _weighted_words(text: str, lexical: LexicalWeights) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Content words of a text, each with the highest idf of its stems."""
-    weighted = [
-        (word, max(lexical.idf(stem_id(stem)) for stem in stems))
-        for word in spoken_words(text)
-        if (stems := tokens(word))
-    ]
-    return tuple(word for word, _ in weighted), tuple(idf for _, idf in weighted)
+def _weighted_words(text: str, lexical: LexicalWeights) -> _Words:
+    """Content words of a text, each with the highest idf of its stems and how much they name a condition."""
+    weighted = []
+    for word in spoken_words(text):
+        ids = [stem_id(stem) for stem in tokens(word)]
+        if ids:
+            condition = max(_LEAST_CONDITION, *map(lexical.condition, ids))
+            weighted.append((word, max(map(lexical.idf, ids)), condition))
+    found, idf, conditions = zip(*weighted, strict=True) if weighted else ((), (), ())
+    return found, idf, conditions
+
+
+def _head(found: Sequence[str]) -> int:
+    """Place of the word that heads a label; the first where none does."""
+    return next((place for place, word in enumerate(found) if word not in _NO_HEAD), 0)
 
 
 @lru_cache(maxsize=60_000)

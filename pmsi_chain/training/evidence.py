@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
-from pmsi_chain.rerank.compressor import PmsiRerank
+from pmsi_chain.encoders.dense import Floats
 from pmsi_chain.rerank.evidence import EVIDENCE_COLUMNS, EvidenceModel, EvidenceScorer
+from pmsi_chain.rerank.features import PairFeatures
 
 #: The columns used: what says how close the passage comes, and how much closer another code would be.
 USED_COLUMNS = (
-    "cosine_code",
     "cosine_label",
-    "cosine_memory",
-    "covered_label",
-    "cross_encoder",
     "window_cosine",
     "margin_all",
     "margin_sibling",
+    "aligned_head",
+    "aligned_condition",
+    "covered_text",
+    "passage_condition",
+    "passage_well",
 )
 RIDGE = 3.0
 
@@ -35,20 +36,17 @@ def fit_evidence(
     """What `EvidenceModel.from_path` reads, with the cross-validated measures beside it.
 
     Args:
-        models_dir: holds the encoder and the reranker.
+        models_dir: holds the files of the encoder.
         rows: (code, label, passage, whether the passage attests the code).
     """
-    encoder = EmbeddedEncoder.from_path(models_dir / "encoder.npz")
-    columns = evidence_columns(encoder, PmsiRerank.from_path(models_dir), rows)
+    columns = evidence_columns(PairFeatures.from_path(models_dir), rows)
     return fit_columns(columns, np.array([attests for *_, attests in rows]), [code for code, *_ in rows], seed, n_folds)
 
 
-def evidence_columns(
-    encoder: EmbeddedEncoder, reranker: PmsiRerank, rows: Sequence[tuple[str, str, str, bool]]
-) -> Floats:
+def evidence_columns(features: PairFeatures, rows: Sequence[tuple[str, str, str, bool]]) -> Floats:
     """(n, len(EVIDENCE_COLUMNS)) columns of the rows."""
     no_model = EvidenceModel((), np.zeros(0), np.ones(0), np.zeros(0), 0.0)
-    return EvidenceScorer(encoder, reranker, no_model).columns([(code, label, text) for code, label, text, _ in rows])
+    return EvidenceScorer(features, no_model).columns([(code, label, text) for code, label, text, _ in rows])
 
 
 def fit_columns(

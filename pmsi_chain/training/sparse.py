@@ -37,6 +37,13 @@ def write_sparse_encoder(data: TrainingData, path: Path) -> None:
     place = {int(stem): i for i, stem in enumerate(vocabulary)}
     lengths = np.array([sum(count.values()) for count in counts])
     norms = K1 * (1 - B + B * lengths / lengths.mean())
+    said = Counter(stem for text, _ in data.expressions for stem in {stem_id(s) for s in tokens(text)})
+    named = Counter(stem for code in data.codable for stem in {stem_id(s) for s in tokens(data.labels[code])})
+    conditions = [
+        _log_share(named[int(stem)] + said[int(stem)] / 2, n_documents + len(data.expressions) / 2)
+        - _log_share(acts_df[int(stem)], len(acts))
+        for stem in vocabulary
+    ]
     bounds, rows, weights = [0], [], []
     for count, norm in zip(counts, norms, strict=True):
         for stem in sorted(count):
@@ -51,9 +58,15 @@ def write_sparse_encoder(data: TrainingData, path: Path) -> None:
         codes=np.array(data.codable),
         vocabulary=vocabulary,
         idf=np.array([idf[int(stem)] for stem in vocabulary], dtype=np.float32),
+        conditions=np.array(conditions, dtype=np.float16),
         bounds=np.array(bounds, dtype=np.int32),
         stem_rows=np.array(rows, dtype=np.uint16 if len(vocabulary) < 65_536 else np.uint32),
         weights=np.maximum(1, np.rint(np.array(weights) / step)).astype(np.uint8),
         weight_step=np.array(step, dtype=np.float32),
         bm25=np.array([K1, B, labels_length], dtype=np.float32),
     )
+
+
+def _log_share(n: float, of: float) -> float:
+    """Log of a share, with half an occurrence more so that none is 0."""
+    return float(np.log((n + 0.5) / (of + 1)))
