@@ -257,7 +257,7 @@ def bench(
     data: Annotated[Path | None, typer.Option(help="Répertoire des jeux d'essai ; sans objet pour serve.")] = None,
     nomenclature: Annotated[str, typer.Option(help="Pour retrieval : cim10 ou ccam.")] = "cim10",
     limit: Annotated[int | None, typer.Option(min=1, help="Seulement les premiers cas.")] = None,
-    stock: Annotated[bool, typer.Option("--stock", help="Ajouter la chaîne LangChain d'origine (extra [bench]).")] = (
+    stock: Annotated[bool, typer.Option("--stock", help="Ajouter la chaîne LangChain d'origine (extra bench).")] = (
         False
     ),
     bge_m3: Annotated[

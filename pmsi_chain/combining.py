@@ -42,6 +42,9 @@ _POISONED = re.compile(
 _VOLUNTARY = re.compile(
     r"volontaire(?!ment (?:non|arrete))|suicid|autolyse|auto-?inflige|auto-?agress|\bimv\b|\bts (?:par|med)"
 )
+#: A poisoning by a drug that is told, and by one that is not.
+_SOME_DRUG = "T509"
+_DRUG = re.compile(r"T(?:3[6-9]|4|50(?!9))")
 _AT_HOME = re.compile(r"domicile|chez (?:lui|elle|soi)|appartement|maison")
 
 
@@ -224,11 +227,13 @@ def _companions(report: Report, edition: Cim10Edition, proposals: list[Proposal]
     for row in combination_tables().companions:
         called = [p for p in out if any_matches(tuple(row.of), p.code)]
         code = _codable(edition, row.code)
-        if not called or code is None or any(any_matches((row.code, *row.unless), p.code) for p in out):
+        if not called or code is None or any(any_matches(tuple(row.unless), p.code) for p in out):
+            continue
+        if any(any_matches((row.code,), p.code) and (p.code != code or p.probability >= _TOLD) for p in out):
             continue
         made = _told(report, edition, code, re.compile(row.words), f"appelé par {_shown(called)} ({row.source})")
         if made is not None:
-            out.append(made)
+            out = [p for p in out if p.code != code] + [made]
     return out
 
 
@@ -283,6 +288,8 @@ def _poisonings(report: Report, edition: Cim10Edition, proposals: list[Proposal]
             if external in edition:  # the official file without chapter XX has none
                 made = _told(report, edition, external, _VOLUNTARY, "circonstance volontaire de l'intoxication")
                 out += [made] if made is not None else []
+    if any(_DRUG.match(p.code) and p.probability >= _TOLD for p in out):
+        out = [p for p in out if not p.code.startswith(_SOME_DRUG)]
     return out
 
 

@@ -1,7 +1,11 @@
-"""What clinicians call a condition, by code: the project's own list, looked up as it stands.
+"""What clinicians call a condition, by code: the project's own two lists.
 
-« rupture de coiffe » is M75.1, « crise cardiaque » an infarction: common knowledge that official labels do not say.
-Nothing is learned from this list; the search puts a code first when the query is one of its names.
+`clinical_names`: « rupture de coiffe » is M75.1, « crise cardiaque » an infarction. Looked up as it stands, nothing is
+learned from it; the search puts a code first when the query is one of its names.
+
+`generated_expressions`: for the official labels, code by code, what a clinician or the thesaurus of a speciality would
+say, written by a language model that was shown the labels and the training thesauri and no development file. The models
+learn from it.
 """
 
 from __future__ import annotations
@@ -16,7 +20,16 @@ from pmsi_chain.text import words
 @lru_cache(maxsize=1)
 def clinical_names() -> tuple[tuple[str, str], ...]:
     """(name, CIM-10 code in stored form) pairs, in the order of the list."""
-    text = (files("pmsi_chain") / "knowledge" / "clinical_names.csv").read_text(encoding="utf-8")
+    return _pairs("clinical_names.csv")
+
+
+def generated_expressions() -> tuple[tuple[str, str], ...]:
+    """(expression, CIM-10 code in stored form) pairs, in the order of the list."""
+    return _pairs("generated_expressions.csv")
+
+
+def _pairs(file: str) -> tuple[tuple[str, str], ...]:
+    text = (files("pmsi_chain") / "knowledge" / file).read_text(encoding="utf-8")
     return tuple((name, row["code"]) for row in csv.DictReader(text.splitlines()) for name in row["names"].split("|"))
 
 

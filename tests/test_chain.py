@@ -234,3 +234,27 @@ def test_resuming_a_drug_is_no_act_to_look_at(chain: CodingChain) -> None:
     coding = chain.invoke("Conclusion : embolie pulmonaire.\nÉvolution : reprise de l'apixaban, sans incident.")
     assert not coding.acts
     assert [item for item in coding.to_review if item.position == "ccam"] == []
+
+
+def test_a_stay_in_a_palliative_unit_is_for_palliative_care(chain: CodingChain) -> None:
+    """Ch. VI (soins palliatifs): DP Z51.5, the cancer as DR; a visit of the mobile team is no such stay."""
+    coding = chain.invoke("Unité de soins palliatifs\n\nAdénocarcinome de la tête du pancréas. Morphine, confort.")
+    assert coding.dp is not None
+    assert coding.dr is not None
+    assert (coding.dp.code, coding.dr.code) == ("Z515", "C250")
+    other = chain.invoke(
+        "Oncologie\n\nAdénocarcinome de la tête du pancréas. Avis de l'équipe mobile de soins palliatifs."
+    )
+    assert other.dp is not None
+    assert other.dp.code == "C250"
+
+
+def test_what_a_conclusion_names_first_is_the_dp(chain: CodingChain) -> None:
+    """Ch. IV, 1.1: both are concluded and treated; the one that the conclusion is about comes first."""
+    coding = chain.invoke(
+        "Motif : palpitations.\nÉvolution : carbimazole. Fibrillation auriculaire paroxystique, anticoagulée.\n"
+        "Conclusion : maladie de Basedow. Fibrillation auriculaire paroxystique.\n"
+    )
+    assert coding.dp is not None
+    assert coding.dp.code == "E050"
+    assert "I480" in {das.code for das in coding.das}

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from pmsi_chain.errors import ConfigurationError, SourceFileError
+from pmsi_chain.names import clinical_names, generated_expressions
+from pmsi_chain.text import words
 from pmsi_chain.training import train_encoder, train_reranker
 from pmsi_chain.training.augment import abbreviate, drop_word, mistype, plain_index_form, truncate, vary
-from pmsi_chain.training.data import TrainingData, read_clinical_names
+from pmsi_chain.training.data import TrainingData, read_expression_queries, usable
 from pmsi_chain.training.evidence import USED_COLUMNS, fit_columns, reliability, roc_auc
 from pmsi_chain.training.memory import product_quantise
 from pmsi_chain.training.notes import note_pairs, target_of, unfold_note
@@ -158,16 +160,21 @@ def test_missing_data_names_the_file(tmp_path: Path) -> None:
         TrainingData.from_directory(tmp_path)
 
 
-def test_clinical_names_are_codes_of_the_edition(shared_dir: Path) -> None:
+@pytest.mark.parametrize("pairs", [clinical_names(), generated_expressions()], ids=["names", "generated"])
+def test_the_projects_own_lists_hold_codes_of_the_edition_and_no_development_expression(
+    shared_dir: Path, pairs: tuple[tuple[str, str], ...]
+) -> None:
     data = TrainingData.from_directory(shared_dir)
-    codable = set(data.codable)
-    assert [name for name, code in read_clinical_names(shared_dir / "referentiels") if code not in codable] == []
+    assert [text for text, code in pairs if code not in set(data.codable)] == []
+    asked = {tuple(words(text)) for text, _ in read_expression_queries(shared_dir / "bench" / "expressions_dev.csv")}
+    assert [text for text, _ in pairs if tuple(words(text)) in asked] == []
 
 
-def test_names_that_a_bench_asks_for_are_left_out(tmp_path: Path) -> None:
-    every = read_clinical_names(tmp_path)
+def test_expressions_that_a_bench_asks_for_are_left_out(tmp_path: Path) -> None:
+    every, codable = clinical_names(), frozenset(code for _, code in clinical_names())
     (tmp_path / "expressions_dev.csv").write_text(f"expression,codes\n{every[0][0].upper()},X\n", encoding="utf-8")
-    assert set(every) - set(read_clinical_names(tmp_path)) == {pair for pair in every if pair[0] == every[0][0]}
+    assert usable(every, codable, tmp_path) == tuple(pair for pair in every if pair[0] != every[0][0])
+    assert usable(every, frozenset(["X"]), tmp_path) == ()
 
 
 @pytest.fixture
@@ -213,18 +220,14 @@ def invented(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.skipif(NO_TORCH, reason="the train extra is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_both_trainings_run_end_to_end_and_can_be_loaded(
-    invented: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_trainings_run_end_to_end_and_can_be_loaded(invented: Path, tmp_path: Path) -> None:
     from pmsi_chain.encoders import EmbeddedEncoder
     from pmsi_chain.rerank import EvidenceScorer, PmsiRerank
     from pmsi_chain.rerank.evidence import EvidenceModel
     from pmsi_chain.rerank.features import PairFeatures
-    from pmsi_chain.training import data as data_module
     from pmsi_chain.training.encoder import EncoderRecipe, Member
     from pmsi_chain.training.reranker import RerankerRecipe
 
-    monkeypatch.setattr(data_module, "read_clinical_names", lambda data_dir: ())
     small = EncoderRecipe((Member(6, 0.3), Member(3, 0.0)), n_buckets=4096, dim=64, batch=32)
     twice = [tmp_path / "one", tmp_path / "two"]
     for out in twice:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.names import clinical_names
+from pmsi_chain.names import clinical_names, generated_expressions
 from pmsi_chain.nomenclature import load_cim10
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.text import words
@@ -57,6 +57,7 @@ class TrainingData:
         notes: (expression, code) pairs out of the official inclusion and exclusion notes.
         parents: (label, code) pairs: the label of a code that may not be used, and the child that stands for it when
             the report says no more (« Hypokaliémie » is E87.68).
+        generated: (expression, code) pairs generated from the official labels, see `names.generated_expressions`.
         names: (name, code) pairs of the project's own list of clinicians' names for diseases: remembered, never
             learned from.
         acts: CCAM code → official long label.
@@ -68,6 +69,7 @@ class TrainingData:
     expressions: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
     parents: tuple[tuple[str, str], ...] = ()
+    generated: tuple[tuple[str, str], ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     acts: dict[str, str] = field(default_factory=dict)
 
@@ -108,18 +110,28 @@ class TrainingData:
             expressions,
             tuple(notes),
             parent_pairs(labels, frozenset(codable)),
-            read_clinical_names(data_dir),
+            usable(generated_expressions(), frozenset(codable), data_dir),
+            usable(clinical_names(), frozenset(codable), data_dir),
             acts,
         )
 
     def learned(self) -> TrainingData:
         """The same without the expressions that the blend is fitted on."""
-        return replace(self, expressions=tuple(pair for pair in self.expressions if not is_held_out(pair[0])))
+        return replace(
+            self,
+            expressions=tuple(pair for pair in self.expressions if not is_held_out(pair[0])),
+            generated=tuple(pair for pair in self.generated if not is_held_out(pair[0])),
+        )
 
     @property
     def held_out(self) -> tuple[tuple[str, str], ...]:
         """(expression, code) pairs that the blend is fitted on."""
-        return tuple(pair for pair in self.expressions if is_held_out(pair[0]))
+        return tuple(pair for pair in self.said if is_held_out(pair[0]))
+
+    @property
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """Expressions of the thesauri, then those generated."""
+        return self.expressions + self.generated
 
     def category_label(self, code: str) -> str:
         """Label of the three-character category of `code`, empty when the file has none."""
@@ -159,9 +171,9 @@ def read_expression_queries(path: Path) -> list[tuple[str, frozenset[str]]]:
         return [(row["expression"], frozenset(row["codes"].split("|"))) for row in csv.DictReader(stream)]
 
 
-def read_clinical_names(data_dir: Path) -> tuple[tuple[str, str], ...]:
-    """(name, code) pairs of `clinical_names.csv`, without those that a bench file under `data_dir` asks for."""
+def usable(pairs: tuple[tuple[str, str], ...], codable: frozenset[str], data_dir: Path) -> tuple[tuple[str, str], ...]:
+    """(text, code) pairs of the edition's codes, without those that a bench file under `data_dir` asks for."""
     asked: set[tuple[str, ...]] = set()
     for path in data_dir.rglob("expressions_dev.csv"):
         asked |= {tuple(words(query)) for query, _ in read_expression_queries(path)}
-    return tuple((name, code) for name, code in clinical_names() if tuple(words(name)) not in asked)
+    return tuple((text, code) for text, code in pairs if code in codable and tuple(words(text)) not in asked)

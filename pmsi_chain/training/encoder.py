@@ -1,9 +1,9 @@
 """Train the embedded encoder: one bag of hashed features for expressions and labels, one residual per code.
 
-Loss: softmax over every codable code (`query · normalise(label + residual)`), plus the same against the labels of the
-batch alone, so that the text side also serves codes and acts it never saw. Label vectors outside the batch come from a
-cache that is refreshed every few steps and carries no gradient. Acts have no residual: synthetic abbreviations of
-their labels are told apart among all acts.
+Loss: softmax over every codable code (`query · normalise(label + residual)`), for the code and for its category (the
+sum of its codes' probabilities), plus the same against the labels of the batch alone, so that the text side also serves
+codes and acts it never saw. Label vectors outside the batch come from a cache that is refreshed every few steps and
+carries no gradient. Acts have no residual: synthetic abbreviations of their labels are told apart among all acts.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ class EncoderRecipe:
         scale: cosines are multiplied by it before the softmax.
         lr_table, lr_residuals: Adam's peak steps; linear decay to 2 %.
         init: standard deviation of the first table.
+        category_weight: share of the loss that falls to the category.
         label_weight: weight of the loss against labels alone.
         act_weight, act_passes: weight of the acts' loss, passes over the acts per epoch (0: none).
         refresh: steps between two refreshes of the cached label vectors.
         residuals, notes, short_labels, augment: what to learn, and what to learn from.
     """
 
-    members: tuple[Member, ...] = (Member(epochs=4, feature_dropout=0.3), Member(epochs=6, feature_dropout=0.0))
+    members: tuple[Member, ...] = (Member(epochs=3, feature_dropout=0.3), Member(epochs=4, feature_dropout=0.0))
     n_buckets: int = 131_072
     dim: int = 256
     batch: int = 1024
@@ -67,6 +68,7 @@ class EncoderRecipe:
     lr_table: float = 4e-3
     lr_residuals: float = 2e-3
     init: float = 0.02
+    category_weight: float = 0.3
     label_weight: float = 0.5
     act_weight: float = 0.5
     act_passes: int = 3
@@ -129,7 +131,7 @@ def pairs_of_epoch(data: TrainingData, recipe: EncoderRecipe, rng: random.Random
     def varied(text: str) -> str:
         return vary(text, rng) if recipe.augment else text
 
-    pairs = [(varied(expression), code) for expression, code in data.expressions]
+    pairs = [(varied(expression), code) for expression, code in data.said]
     if recipe.short_labels:
         pairs += [(data.short_labels[code], code) for code in data.codable]
     pairs += [(varied(label), code) for label, code in data.parents]
@@ -150,6 +152,9 @@ class EncoderTraining:
         self.rng = seeded(seed)
         self.np_rng = np.random.default_rng(seed)
         self.row = {code: i for i, code in enumerate(data.codable)}
+        categories = {category: i for i, category in enumerate(sorted({code[:3] for code in data.codable}))}
+        self.category = torch.tensor([categories[code[:3]] for code in data.codable], device=device)
+        self.n_categories = len(categories)
         table = torch.randn(recipe.n_buckets, recipe.dim) * recipe.init
         self.table = table.to(device).requires_grad_()
         self.residuals = torch.zeros(len(self.row), recipe.dim, device=device, requires_grad=True)
@@ -164,7 +169,7 @@ class EncoderTraining:
         self.acts = list(data.acts.values())
         self.act_features = [self.features(label) for label in self.acts]
         self.also_right: dict[str, set[int]] = {}
-        for expression, code in data.expressions:
+        for expression, code in data.said:
             self.also_right.setdefault(" ".join(self.features(expression)[0]), set()).add(self.row[code])
         self.label_cache = self.encode_all(self.label_features)
         self.act_cache = self.encode_all(self.act_features)
@@ -211,7 +216,12 @@ class EncoderTraining:
         ]
         if blocked:  # the thesauri code the same expression otherwise too: no mistake
             logits[[i for i, _ in blocked], [other for _, other in blocked]] = -1e4
-        loss = functional.cross_entropy(logits, targets)
+        shares = functional.log_softmax(logits, dim=1)
+        loss = (1 - recipe.category_weight) * functional.nll_loss(shares, targets)
+        if recipe.category_weight:
+            of_categories = torch.zeros(len(batch), self.n_categories, device=self.device)
+            of_categories = of_categories.index_add(1, self.category, shares.exp()).clamp(min=1e-9).log()
+            loss = loss + recipe.category_weight * functional.nll_loss(of_categories, self.category[targets])
         if recipe.residuals and recipe.label_weight:
             loss = loss + recipe.label_weight * functional.cross_entropy(recipe.scale * queries @ fresh.T, where)
         return loss

@@ -61,7 +61,7 @@ def _write_encoder_files(
     ]
     encoder = write_encoder(out_dir / "encoder.npz", members, data)
     write_sparse_encoder(data, out_dir / "sparse.npz")
-    known = [*data.expressions, *data.parents, *data.names, *data.notes]
+    known = [*data.said, *data.parents, *data.names, *data.notes]
     write_memory(encoder, known, out_dir / "memory.npz", seed)
     return encoder
 
@@ -99,7 +99,7 @@ def _cross_encoder(
     rng = seeded(seed)
     acts = list(learned.acts.values())
     texts = [*learned.labels.values(), *acts, *(abbreviate(label, rng) for label in acts)]
-    texts += [text for pairs in (learned.expressions, learned.notes) for text, _ in pairs]
+    texts += [text for pairs in (learned.said, learned.notes) for text, _ in pairs]
     tokenizer = train_tokenizer(texts, recipe.vocabulary_size)
     model = train_cross_encoder(
         cross_encoder_lists(learned, encoder, recipe, rng),
@@ -117,7 +117,7 @@ def cross_encoder_lists(
 ) -> list[CandidateLists]:
     """Lists of learned expressions, spoken ones first, of notes, short labels and acts."""
     entries = [pair for pair in learned.expressions if is_index_entry(pair[0])]
-    spoken = [pair for pair in learned.expressions if not is_index_entry(pair[0])]
+    spoken = [pair for pair in learned.expressions if not is_index_entry(pair[0])] + list(learned.generated)
     short = [(learned.short_labels[code], code) for code in learned.codable]
     official = [*learned.notes, *learned.parents]
     sets = (
@@ -154,7 +154,7 @@ def write_blends(
     builder = PairBuilder(tokenizer)
     lexical = LexicalWeights.from_path(apart / "sparse.npz")
     features = PairFeatures(encoder, ExpressionMemory.from_path(apart / "memory.npz"), lexical)
-    pairs = data.held_out
+    pairs = rng.sample(data.held_out, min(recipe.n_blend_expressions, len(data.held_out)))
     lists = expression_lists(data, pairs, encoder, recipe, rng, lexical=lexical)
     columns, right = blend_columns(lists, data.codable, features, model, builder)
     # entries of the alphabetical index hold commas and brackets that nobody writes

@@ -38,6 +38,7 @@ class RerankerRecipe:
         n_spoken, n_entries: lists of expressions as they are said, and of entries of the alphabetical index.
         n_official, n_short: lists of notes and labels of parents, and of short labels.
         n_acts: lists of abbreviated acts.
+        n_blend_expressions: held-out expressions that the blend for known codes is fitted on, at most.
         n_blend_acts: abbreviated acts that the blend for labels alone is fitted on.
     """
 
@@ -49,11 +50,12 @@ class RerankerRecipe:
     lr: float = 2e-3
     list_length: int = 48
     n_by_words: int = 8
-    n_spoken: int = 20_000
+    n_spoken: int = 26_000
     n_entries: int = 5_000
     n_official: int = 3_000
     n_short: int = 1_000
     n_acts: int = 4_000
+    n_blend_expressions: int = 8_000
     n_blend_acts: int = 2_500
 
 
@@ -277,7 +279,7 @@ def expression_lists(
     row = {code: i for i, code in enumerate(data.codable)}
     vectors = encoder.encode_codes(data.codable, [data.labels[code] for code in data.codable])
     accepted: dict[str, set[int]] = {}
-    for text, code in data.expressions:
+    for text, code in data.said:
         accepted.setdefault(text, set()).add(row[code])
     for text, code in pairs:
         accepted.setdefault(text, set()).add(row[code])

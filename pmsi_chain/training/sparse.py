@@ -17,7 +17,7 @@ K1, B = 1.2, 0.3
 def write_sparse_encoder(data: TrainingData, path: Path) -> None:
     """Count, weigh, quantise to 8 bits and write."""
     expressions: dict[str, list[str]] = {}
-    for expression, code in data.expressions:
+    for expression, code in data.said:
         expressions.setdefault(code, []).append(expression)
     for text, code in (*data.notes, *data.parents, *data.names):
         expressions.setdefault(code, []).append(text)
@@ -37,10 +37,10 @@ def write_sparse_encoder(data: TrainingData, path: Path) -> None:
     place = {int(stem): i for i, stem in enumerate(vocabulary)}
     lengths = np.array([sum(count.values()) for count in counts])
     norms = K1 * (1 - B + B * lengths / lengths.mean())
-    said = Counter(stem for text, _ in data.expressions for stem in {stem_id(s) for s in tokens(text)})
+    said = Counter(stem for text, _ in data.said for stem in {stem_id(s) for s in tokens(text)})
     named = Counter(stem for code in data.codable for stem in {stem_id(s) for s in tokens(data.labels[code])})
     conditions = [
-        _log_share(named[int(stem)] + said[int(stem)] / 2, n_documents + len(data.expressions) / 2)
+        _log_share(named[int(stem)] + said[int(stem)] / 2, n_documents + len(data.said) / 2)
         - _log_share(acts_df[int(stem)], len(acts))
         for stem in vocabulary
     ]
