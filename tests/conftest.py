@@ -6,13 +6,15 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pmsi_chain import CodingChain, RAGEngine
 from pmsi_chain.settings import Settings
-from tests.scripted import Scripted, scripted_models
+
+if TYPE_CHECKING:
+    from pmsi_chain import CodingChain, RAGEngine
+    from tests.scripted import Scripted
 
 _real_connect = socket.socket.connect
 
@@ -53,18 +55,24 @@ def settings(state_dir: Path) -> Settings:
 @pytest.fixture(scope="session")
 def engine(settings: Settings) -> RAGEngine:
     """The engine of the run, loaded once; tests change nothing of it."""
+    from pmsi_chain import RAGEngine
+
     return RAGEngine.from_settings(settings)
 
 
 @pytest.fixture(scope="session")
 def chain(engine: RAGEngine) -> CodingChain:
     """The chain of the run, by rules."""
+    from pmsi_chain import CodingChain
+
     return CodingChain(engine)
 
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
     """A maker of chat models that follow a script to its end."""
+    from tests.scripted import scripted_models
+
     yield from scripted_models()
 
 
