@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from pmsi_chain.reading.clause import CONJUNCTIONS, Clause, Run
@@ -96,9 +96,15 @@ def _past_the_cause(tokens: Sequence[Token], after: int) -> int | None:
     « probablement due à la cirrhose » doubts the link and not the cirrhosis; « probablement liée à un SIADH » both.
     """
     stretch = tokens[after : after + 5]
-    if not any(token.word in word_classes()["causal"] for token in stretch[:2]):
+    causal = word_classes()["causal"]
+    if not any(_is_causal(word.word, following.word, causal) for word, following in pairwise(stretch[:3])):
         return after
     return next((after + k for k, token in enumerate(stretch) if token.word in {"un", "une"}), None)
+
+
+def _is_causal(word: str, following: str, causal: Collection[str]) -> bool:
+    """« due à » tells a cause; the « du » of « suspicion de fracture du col » is an article."""
+    return word in causal and (word != "du" or following in {"a", "au", "aux"})
 
 
 def _side(tokens: Sequence[Token], clause: Clause, cue: FoundCue) -> str:

@@ -18,7 +18,8 @@ from pmsi_chain.reading.words import is_adjective, word_classes
 MAX_CONTENT_WORDS = 10
 _MAX_HEAD_WORDS = 4
 _MAX_ADJECTIVES = 3
-_SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>+\t,/]|\s[-–—]\s")
+#: A « + » that ends a word belongs to it: « SCA ST+ antérieur ».
+_SIGN = re.compile(r"[.;:!?|•→()\[\]{}\"«»=<>\t,/]|\s\+|\+\S|\s[-–—]\s")
 _HARD_SIGN = re.compile(r"[.;:!?|•→()\[\]{}=<>\t]|\s[-–—]\s")
 _OPEN_DE = frozenset({"de", "d'", "du", "des", "la", "l'", "le", "les", "au", "aux", "a"})
 _COMPOSE = frozenset({"et", "ou", "ni", "puis"})
