@@ -1,4 +1,4 @@
-"""What clinicians call a condition, by code: the project's own two lists.
+"""What clinicians call a condition, by code: the project's own three lists.
 
 `clinical_names`: « rupture de coiffe » is M75.1, « crise cardiaque » an infarction. Looked up as it stands, nothing is
 learned from it; the search puts a code first when the query is one of its names.
@@ -6,6 +6,9 @@ learned from it; the search puts a code first when the query is one of its names
 `generated_expressions`: for the official labels, code by code, what a clinician or the thesaurus of a speciality would
 say, written by a language model that was shown the labels and the training thesauri and no development file. The models
 learn from it.
+
+`report_phrases`: how a discharge report tells the condition without naming it, « tension traitée par périndopril »,
+written the same way for the codes that hospitals use most. The encoder learns from it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,11 @@ def clinical_names() -> tuple[tuple[str, str], ...]:
 def generated_expressions() -> tuple[tuple[str, str], ...]:
     """(expression, CIM-10 code in stored form) pairs, in the order of the list."""
     return _pairs("generated_expressions.csv")
+
+
+def report_phrases() -> tuple[tuple[str, str], ...]:
+    """(turn of phrase of a report, CIM-10 code in stored form) pairs, in the order of the list."""
+    return _pairs("report_phrases.csv")
 
 
 def _pairs(file: str) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pmsi_chain.errors import ConfigurationError, SourceFileError
-from pmsi_chain.names import clinical_names, generated_expressions
+from pmsi_chain.names import clinical_names, generated_expressions, report_phrases
 from pmsi_chain.text import words
 from pmsi_chain.training import train_encoder, train_reranker
 from pmsi_chain.training.augment import abbreviate, drop_word, mistype, plain_index_form, truncate, vary
@@ -160,7 +160,11 @@ def test_missing_data_names_the_file(tmp_path: Path) -> None:
         TrainingData.from_directory(tmp_path)
 
 
-@pytest.mark.parametrize("pairs", [clinical_names(), generated_expressions()], ids=["names", "generated"])
+@pytest.mark.parametrize(
+    "pairs",
+    [clinical_names(), generated_expressions(), report_phrases()],
+    ids=["names", "generated", "phrases"],
+)
 def test_the_projects_own_lists_hold_codes_of_the_edition_and_no_development_expression(
     shared_dir: Path, pairs: tuple[tuple[str, str], ...]
 ) -> None:

@@ -24,7 +24,7 @@ EVIDENCE_COLUMNS = (
     "margin_sibling",  # cosine_code minus that of the best other code of the category
     "margin_all",  # cosine_code minus that of the best code of the edition
     "passage_words",  # log(1 + words)
-    "passage_condition",  # how much the passage's words name conditions, rather than organs or acts; mean
+    "passage_condition",  # how much its words, denials apart, name conditions, rather than organs or acts; mean
     "passage_well",  # 1 when a word of the passage says that nothing is wrong
 )
 #: Words, and beginnings of words, that say that nothing is wrong: « sans », « d'aspect satisfaisant », « intact ».
@@ -127,6 +127,6 @@ class EvidenceScorer:
             float(cosines[0]) - best_sibling,
             float(cosines[0]) - float(others.max()),
             float(np.log1p(len(found))),
-            self._features.condition(passage),
+            self._features.condition(" ".join(word for word in found if word not in _NOTHING)),
             float(any(word in _NOTHING or word.startswith(_WELL) for word in found)),
         ]

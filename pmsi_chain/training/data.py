@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pmsi_chain.errors import SourceFileError
-from pmsi_chain.names import clinical_names, generated_expressions
+from pmsi_chain.names import clinical_names, generated_expressions, report_phrases
 from pmsi_chain.nomenclature import load_cim10
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.text import words
@@ -60,6 +60,7 @@ class TrainingData:
         generated: (expression, code) pairs generated from the official labels, see `names.generated_expressions`.
         names: (name, code) pairs of the project's own list of clinicians' names for diseases: remembered, never
             learned from.
+        phrases: (turn of phrase of a report, code) pairs, see `names.report_phrases`.
         acts: CCAM code → official long label.
     """
 
@@ -71,6 +72,7 @@ class TrainingData:
     parents: tuple[tuple[str, str], ...] = ()
     generated: tuple[tuple[str, str], ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    phrases: tuple[tuple[str, str], ...] = ()
     acts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -112,6 +114,7 @@ class TrainingData:
             parent_pairs(labels, frozenset(codable)),
             usable(generated_expressions(), frozenset(codable), data_dir),
             usable(clinical_names(), frozenset(codable), data_dir),
+            usable(report_phrases(), frozenset(codable), data_dir),
             acts,
         )
 

@@ -131,7 +131,7 @@ def pairs_of_epoch(data: TrainingData, recipe: EncoderRecipe, rng: random.Random
     def varied(text: str) -> str:
         return vary(text, rng) if recipe.augment else text
 
-    pairs = [(varied(expression), code) for expression, code in data.said]
+    pairs = [(varied(expression), code) for expression, code in (*data.said, *data.phrases)]
     if recipe.short_labels:
         pairs += [(data.short_labels[code], code) for code in data.codable]
     pairs += [(varied(label), code) for label, code in data.parents]
@@ -169,7 +169,7 @@ class EncoderTraining:
         self.acts = list(data.acts.values())
         self.act_features = [self.features(label) for label in self.acts]
         self.also_right: dict[str, set[int]] = {}
-        for expression, code in data.said:
+        for expression, code in (*data.said, *data.phrases):
             self.also_right.setdefault(" ".join(self.features(expression)[0]), set()).add(self.row[code])
         self.label_cache = self.encode_all(self.label_features)
         self.act_cache = self.encode_all(self.act_features)

@@ -61,7 +61,7 @@ def _write_encoder_files(
     ]
     encoder = write_encoder(out_dir / "encoder.npz", members, data)
     write_sparse_encoder(data, out_dir / "sparse.npz")
-    known = [*data.said, *data.parents, *data.names, *data.notes]
+    known = [*data.said, *data.phrases, *data.parents, *data.names, *data.notes]
     write_memory(encoder, known, out_dir / "memory.npz", seed)
     return encoder
 
