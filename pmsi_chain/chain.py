@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from threading import RLock
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from pmsi_chain.acts import ActReader
 from pmsi_chain.audit import AuditLog
 from pmsi_chain.case import Case
 from pmsi_chain.decision import decide
+from pmsi_chain.describing import SecondReader
 from pmsi_chain.domain import Coding, Finding, Position, Sex, Stage, Stay, Trace
 from pmsi_chain.engine import RAGEngine
 from pmsi_chain.index import Progress
@@ -33,6 +34,8 @@ from pmsi_chain.nomenclature import CcamEdition, Cim10Edition
 from pmsi_chain.proposals import build_proposals
 from pmsi_chain.reading import Reader
 from pmsi_chain.reading_edsnlp import EdsQualifiers, requalified
+from pmsi_chain.reconsidering import reconsider
+from pmsi_chain.rerank.features import PairFeatures
 from pmsi_chain.rules import check, eligibility, load_guide
 from pmsi_chain.selection import SelectionRequest, Selector
 from pmsi_chain.settings import Settings
@@ -51,6 +54,7 @@ class _Tools:
     reader: Reader
     linker: Linker
     acts: ActReader
+    second: Callable[[], SecondReader]
 
 
 class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
@@ -224,6 +228,26 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         return case.then("propose", start, proposals=found)
 
     def _decide(self, case: Case) -> Case:
+        start = time.perf_counter()
+        case = self._decide_by_rules(case)
+        assert case.report is not None  # noqa: S101
+        chosen = [c for c in (case.selection.dp, case.selection.dr, *case.selection.das) if c is not None]
+        outlook = (
+            self._tools(case.edition, case.ccam)
+            .second()
+            .read(
+                case.report,
+                case.links,
+                case.stay,
+                {p.code: p.probability for p in case.proposals.present},
+                {c.proposal.code for c in chosen},
+                case.selection.dp.proposal.code if case.selection.dp else None,
+            )
+        )
+        present, selection = reconsider(case.report, case.edition, outlook, case.proposals.present, case.selection)
+        return case.then("decide", start, proposals=replace(case.proposals, present=present), selection=selection)
+
+    def _decide_by_rules(self, case: Case) -> Case:
         assert case.report is not None  # noqa: S101
         start = time.perf_counter()
         settings = self.engine.settings
@@ -231,6 +255,13 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             case.report, case.proposals, case.edition, settings.code_threshold, settings.review_threshold
         )
         return case.then("decide", start, selection=selection)
+
+    def by_rules(self, given: Stay | str | dict[str, Any]) -> Case:
+        """A stay read, linked and decided by the rules alone, without the second reading: what that one learns on."""
+        case: Any = self.stay(given)
+        for step in (self._read, self._link, self._propose, self._decide_by_rules):
+            case = step(case)
+        return case  # type: ignore[no-any-return]
 
     def _advise(self, case: Case, config: RunnableConfig) -> Case:
         start = time.perf_counter()
@@ -342,6 +373,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
                     Reader.from_edition(edition, engine.lexicon),
                     Linker.from_index(index, edition, engine.encoder, engine.lexicon),
                     ActReader.from_index(engine.index("ccam", ccam.version, embedded=True), ccam, engine.encoder),
+                    lru_cache(maxsize=1)(lambda: SecondReader.from_package(edition, PairFeatures.from_package())),
                 )
             return self._tools_of[key]
 

@@ -251,6 +251,14 @@ def train_reranker_command(
     train_reranker(data, out_dir, seed, device)
 
 
+@train_app.command("reader")
+def train_reader_command(out_dir: OutOption, seed: SeedOption = 7) -> None:
+    """La seconde lecture, sur les comptes rendus inventés et les modèles du paquet."""
+    from pmsi_chain.training import train_reader
+
+    train_reader(out_dir, seed, _progress)
+
+
 @app.command()
 def bench(
     what: Annotated[str, typer.Argument(help="retrieval, evidence, coding, speed, ou serve (charge du service).")],

@@ -38,7 +38,7 @@ DP_FLOOR = 0.5
 _IMPOSED_PROBABILITY = 0.95
 #: How far a note may go before the care that it is about: a letterhead, a title.
 _OPENING_SENTENCES = 2
-_ADMITTED = re.compile(r"hospitali|admis")
+_ADMITTED = re.compile(r"hospitali|admis|accueilli|convoque|\bvient\b|\bvenue?\b|\brecue?\b")
 #: Natures of care that impose a Z code as DP when the stay is for them (ch. VI, T1, T2, T10, T11 …).
 _IMPOSING = frozenset({"repeated", "exception", "single", "palliative", "prophylactic", "donor", "comfort", "cosmetic"})
 _PURPOSE = re.compile(
@@ -125,6 +125,10 @@ def decide(
     review += [
         _review(p, "das", "cité seulement dans le rappel d'un séjour antérieur : à coder s'il a compté dans celui-ci")
         for p in proposals.recalled
+    ]
+    review += [
+        _review(p, "das", f"{p.reasons[0]} sans que le diagnostic soit nommé : à coder si un clinicien l'a posé")
+        for p in proposals.measured
     ]
     return Selection(dp, dr, tuple(das), tuple(review), runner_up, notes=_steps(situation))
 
@@ -292,6 +296,9 @@ _POISONING = re.compile(r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])")
 _SELF_HARM = re.compile(r"X6[0-9]")
 #: Circumstances, outcomes and germs go with what they are of, cared for or not.
 _GOES_WITH = re.compile(r"[V-Y]|Z3[78]|B9[5-8]")
+#: Personal history of anything but a tumour: coded when it weighed on the stay, which a list does not tell
+#: (Guide MCO 2026, ch. V, Antécédents, p. 82).
+_FORMER = re.compile(r"Z8[67]")
 #: Codes that usually stand beside another problem.
 _USUALLY_BESIDE = re.compile(r"[BE]|I1[0256]|D[5-8]|F17|P07")
 #: What is advised for later is named, not concluded: « il est recommandé de surveiller … ».
@@ -483,6 +490,8 @@ def _not_das(report: Report, proposal: Proposal) -> str | None:
     sections = proposal.sections
     if _GOES_WITH.match(proposal.code):
         return None
+    if _FORMER.match(proposal.code):
+        return "antécédent : à coder seulement s'il a compté dans la prise en charge du séjour"
     listed = sections & {"antecedents", "traitement_entree"}
     if proposal.code.startswith(_SYMPTOM) and not _OWN_PROBLEM.match(proposal.code):
         if "conclusion" in sections or (listed and len(sections) > 1):

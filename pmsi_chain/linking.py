@@ -29,7 +29,7 @@ _DEPTH = 12
 #: Enough of a label to hold its first content word.
 _HEAD_CHARS = 40
 #: Cosine under which a form is not taken for a condition at all.
-MIN_SCORE = 0.74
+MIN_SCORE = 0.72
 #: What a further content word weighs against a lower cosine when forms overlap: « tumeur maligne secondaire du
 #: foie » at 0.87 is preferred to the « tumeur maligne » inside it, though that is a wording of the nomenclature.
 _WORD_BONUS = 0.03
@@ -57,7 +57,8 @@ _GENERAL = frozenset(
         "syndrome de dépendance", "affection", "anomalie", "anomalies", "malformation", "traumatisme", "blessure",
         "choc", "masse", "nodule", "adénome", "polype", "carence", "déficit", "insuffisance", "dépendance", "effet",
         "effets indésirables", "effet indésirable", "effets secondaires", "antécédents", "stress", "conseils",
-        "allergie", "allergies", "anesthésie", "saignement", "dysfonction", "défaillance",
+        "allergie", "allergies", "anesthésie", "saignement", "dysfonction", "défaillance", "cicatrice", "cicatrices",
+        "hémoglobine", "travail", "brûlure", "brûlures", "arrêt", "plaie", "plaies", "rythme", "cicatrisation",
     )
 )  # fmt: skip
 #: Endings of Greek and Latin words for conditions, which may stand for one without being a label's first word.

@@ -16,6 +16,7 @@ from importlib.resources import files
 
 from pmsi_chain.combining import combine
 from pmsi_chain.domain import Position, Stay
+from pmsi_chain.extensions import extended
 from pmsi_chain.linking import Link
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
@@ -24,7 +25,8 @@ from pmsi_chain.refining import refine
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import fold_with_offsets, words
+from pmsi_chain.text import fold_with_offsets
+from pmsi_chain.valued import valued
 
 #: (code, label, passage) triples to probabilities in [0, 1].
 EvidenceFunction = Callable[[Sequence[tuple[str, str, str]]], list[float]]
@@ -33,7 +35,7 @@ _POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Context under which words attest nothing about the patient today.
 _NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"})
 #: Cosine at which a wording near a code is as likely wrong as right, and how fast that changes with it.
-_EVEN_COSINE, _STEEPNESS = 0.79, 25.0
+_EVEN_COSINE, _STEEPNESS = 0.77, 25.0
 _CERTAIN = 0.99
 #: Cosine by which a code must beat its best sibling; else the code « sans précision » that they share stands for both.
 SIBLING_MARGIN = 0.02
@@ -42,6 +44,11 @@ _LIKELY = 0.5
 #: Probability of what a turn of phrase of the project's tables tells.
 _TOLD = 0.9
 _MAX_RIVALS = 4
+#: Categories of one problem, as values tell it.
+_PROBLEMS = tuple(
+    frozenset(group.split()) for group in ("E40 E41 E43 E44 E46 R63 R64", "D50 D51 D52 D53 D62 D63 D64 O99 O90",
+    "N17 N18 N19 R39 R94 O90", "J96 J80 J81 P22", "D50 E61", "E16 E10 E11 E13 E14")
+)  # fmt: skip
 
 #: Diseases that last: named under « antécédents », they are still there (Guide MCO 2026, ch. V, Antécédents, p. 82).
 _LASTING = re.compile(
@@ -61,15 +68,6 @@ _HISTORY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"[ST]", "Z878"),
     )
 )  # fmt: skip
-_INSULIN = re.compile(
-    r"insulino-?(?:requerant|traite|necessitant|dependan)\w*|"
-    r"(?:traitee?|equilibree?|sous|recoit|recevait|par|prenait|traitement)\s+(?:\w+\s+){0,4}?(?:a\s+)?(?:l')?\s?insuline\b|"
-    r"insulinotherapie|pompe a insuline|insuline (?:glargine|lente|detemir|degludec|aspart|lispro|basale)"
-)
-#: Sections that tell the treatment at home; insulin given for the time of a stay does not count
-#: (Guide MCO 2026, ch. V, Diabète de type 2 traité par insuline, p. 89).
-_HOME = frozenset({"antecedents", "traitement_entree", "traitement_sortie", "motif", "histoire", "conclusion", "entete",
-                   "comorbidites", "mode_de_vie"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +78,13 @@ class Proposals:
         present: attested, most probable first.
         doubtful: only ever a hypothesis; for review.
         recalled: only told again from an earlier stay; for review.
+        measured: a value and a care that suggest a diagnosis which nobody named; for review.
     """
 
     present: tuple[Proposal, ...]
     doubtful: tuple[Proposal, ...] = ()
     recalled: tuple[Proposal, ...] = ()
+    measured: tuple[Proposal, ...] = ()
 
 
 def build_proposals(
@@ -121,13 +121,28 @@ def build_proposals(
     for code, items in groups.items():
         weighed = [(_probability(link, next(attested)), link) for link, _ in items]
         present.append(_proposal(report, edition, code, weighed))
-    present = refine(report, edition, present)
+    told, unsure = valued(report, edition)
+    present = refine(report, edition, _with(present, told))
     present += _states(report, edition, {p.code for p in present})
-    present = _insulin(report, edition, combine(report, edition, present))
+    present = extended(report, edition, combine(report, edition, present))
     present = without_vaguer(edition, present)
     kept = {p.code for p in present}
     order = sorted(present, key=lambda p: (-p.probability, p.evidence[0].start, p.code))
-    return Proposals(tuple(order), _unsure(report, edition, doubtful, kept), _unsure(report, edition, recalled, kept))
+    measured = tuple(p for p in unsure if not any(code[:3] in _same_problem(p.code) for code in kept))
+    return Proposals(
+        tuple(order), _unsure(report, edition, doubtful, kept), _unsure(report, edition, recalled, kept), measured
+    )
+
+
+def _with(present: Sequence[Proposal], more: Sequence[Proposal]) -> list[Proposal]:
+    """The proposals and those of other categories among the further ones."""
+    known = {p.code[:4] for p in present if p.probability >= _LIKELY}
+    return [*present, *(p for p in more if p.code[:4] not in known)]
+
+
+def _same_problem(code: str) -> frozenset[str]:
+    """Categories one of which, once attested, leaves nothing to ask of a value."""
+    return next((group for group in _PROBLEMS if code[:3] in group), frozenset((code[:3],)))
 
 
 def _unsure(
@@ -208,39 +223,6 @@ def _proposal(report: Report, edition: Cim10Edition, code: str, weighed: Sequenc
         reasons=("formulation connue du code",) if ordered[0][1].exact else (),
         rivals=tuple(dict.fromkeys(rivals))[:_MAX_RIVALS],
     )
-
-
-def _insulin(report: Report, edition: Cim10Edition, proposals: list[Proposal]) -> list[Proposal]:
-    """Type 2 diabetes treated with insulin at home takes the extension that says so (E11.-0)."""
-    if not any(p.code.startswith("E11") for p in proposals):
-        return proposals
-    folded, offsets = fold_with_offsets(report.text)
-    proof = None
-    for match in _INSULIN.finditer(folded):
-        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
-        denied = words(report.text[max(0, start - 12) : start])[-1:] == ["non"]
-        if report.section_at(start) in _HOME and "negated" not in report.context_at(start, end) and not denied:
-            proof = report.proof(start, end, _TOLD)
-            break
-    if proof is None:
-        return proposals
-    out = []
-    for proposal in proposals:
-        code = proposal.code
-        treated = code[:-1] + "0" if code.startswith("E11") and code.endswith("8") and len(code) == 5 else code
-        if treated != code and edition.is_allowed(treated, "das"):
-            out.append(
-                replace(
-                    proposal,
-                    code=treated,
-                    label=edition.entry(treated).label,
-                    evidence=(*proposal.evidence, proof),
-                    reasons=(*proposal.reasons, "insuline au long cours"),
-                )
-            )
-        else:
-            out.append(proposal)
-    return out
 
 
 @lru_cache(maxsize=1)

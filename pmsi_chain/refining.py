@@ -196,7 +196,9 @@ def _content(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def _form(word: str) -> str:
-    """A word without what only agrees: « inférieur » and « inférieure » are one."""
+    """A word without what only agrees: « inférieur » and « inférieure » are one, and « 3b » is a 3."""
+    if len(word) == 2 and word[0].isdigit() and word[1] in "abc":
+        return word[0]
     return stem(_SAID_AS.get(word, word)).rstrip("e") or word
 
 

@@ -63,13 +63,15 @@ def test_weights_choose_the_legs(settings: Settings) -> None:
 
 
 def test_rrf_k_fetch_k_and_rerank_k_have_effect(settings: Settings) -> None:
-    sharp = engine_with(settings, rerank=False, rrf_k=1).search_ccam("hématome sous-dural", 10)
-    flat = engine_with(settings, rerank=False, rrf_k=1000).search_ccam("hématome sous-dural", 10)
-    assert sharp[9].similarity_score < flat[9].similarity_score
-    vectors = {"rerank": False, "bm25_weight": 0.0, "sparse_weight": 1.0}
-    assert codes(engine_with(settings, qdrant_rrf_k=1, **vectors)) != codes(
-        engine_with(settings, qdrant_rrf_k=1000, **vectors)
+    first, last = (
+        engine_with(settings, rerank=False, rrf_k=k).search_ccam("hématome sous-dural", 10)[9].similarity_score
+        for k in (1, 1000)
     )
+    assert first < last
+    vectors = {"rerank": False, "bm25_weight": 0.0, "sparse_weight": 1.0}
+    sharp, flat = (engine_with(settings, qdrant_rrf_k=k, **vectors) for k in (1, 1000))
+    queries = ("hématome sous-dural", "prothèse de hanche", "ablation de la vésicule", "pose d'une sonde")
+    assert [codes(sharp, query) for query in queries] != [codes(flat, query) for query in queries]
     assert len(codes(engine_with(settings, rerank=False, fetch_k=2), top_k=50)) < len(
         codes(engine_with(settings, rerank=False, fetch_k=40), top_k=50)
     )

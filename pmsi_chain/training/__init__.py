@@ -2,6 +2,7 @@
 
     train_encoder(data_dir, out_dir)   encoder.npz, sparse.npz, memory.npz
     train_reranker(data_dir, out_dir)  pmsi-reranker-fr/, blend.json, evidence.json; reads the three files above
+    train_reader(out_dir)              reader_attested.npz, reader_principal.npz, for the models of the package
 
 Needs the extra `pmsi-chain[train]`; imported lazily, so that this module costs nothing.
 """
@@ -9,6 +10,7 @@ Needs the extra `pmsi-chain[train]`; imported lazily, so that this module costs 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from pmsi_chain.training.encoder import EncoderRecipe
     from pmsi_chain.training.reranker import RerankerRecipe
 
-__all__ = ["train_encoder", "train_reranker"]
+__all__ = ["train_encoder", "train_reader", "train_reranker"]
 
 
 def train_encoder(
@@ -76,6 +78,22 @@ def train_reranker(
     from pmsi_chain.training.pipeline import run_reranker
 
     run_reranker(Path(data_dir), Path(out_dir), seed, device, recipe, encoder_recipe)
+
+
+def train_reader(out_dir: Path | str, seed: int = 7, progress: Callable[[str], None] = lambda message: None) -> None:
+    """Grow and write the forests of the second reading, on the invented reports and the models of the package.
+
+    Args:
+        out_dir: made if absent; files there are replaced.
+        seed: of every random choice.
+
+    Raises:
+        ConfigurationError: scikit-learn is not installed.
+    """
+    require_extra("sklearn")
+    from pmsi_chain.training.reader import run_reader
+
+    run_reader(Path(out_dir), seed, progress)
 
 
 def require_extra(module: str) -> None:

@@ -1,0 +1,118 @@
+"""Extensions that the report tells away from the name of the disease: insulin at home, first care of an infarction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from pmsi_chain.domain import Evidence
+from pmsi_chain.nomenclature import Cim10Edition
+from pmsi_chain.reading import Report
+from pmsi_chain.selection import Proposal
+from pmsi_chain.text import fold, fold_with_offsets, words
+
+#: Probability of what a turn of phrase of these tables tells.
+_TOLD = 0.9
+_NOT_NOW = frozenset({"negated", "hypothesis", "family", "history", "planned", "previous_stay", "other_patient"})
+
+_INSULIN = re.compile(
+    r"insulino-?(?:requerant|traite|necessitant|dependan)\w*|"
+    r"(?:traitee?|equilibree?|sous|recoit|recevait|par|prenait|traitement)\s+(?:\w+\s+){0,4}?(?:a\s+)?(?:l')?\s?insuline\b|"
+    r"insulinotherapie|pompe a insuline|insuline (?:glargine|lente|detemir|degludec|aspart|lispro|basale)"
+)
+#: Sections that tell the treatment at home, and words of an insulin for the time of a stay, which does not count
+#: (Guide MCO 2026, ch. V, Diabète de type 2 traité par insuline, p. 89).
+_HOME = frozenset({"antecedents", "traitement_entree", "traitement_sortie", "motif", "histoire", "conclusion", "entete",
+                   "comorbidites", "mode_de_vie", "autre"})  # fmt: skip
+_FOR_A_TIME = re.compile(r"transitoire|temporaire|ponctuel|ivse|seringue|relais|perop|postop|pendant (?:le|l'|son|la)")
+
+#: I21.x8 and I22.x8, « autres prises en charge ».
+_OTHER_CARE = re.compile(r"I2[12]\d8$")
+_REPERFUSED = re.compile(
+    r"angioplastie|\bstents?\b|endoprothese active|thrombolyse|fibrinolyse|tenecteplase|alteplase|thrombo-?aspiration|"
+    r"desobstru\w+|reperfusion|coronarographie"
+)
+#: A unit that receives the patient after the intensive care, or sends him there, is not the first
+#: (Guide MCO 2026, ch. V, Infarctus du myocarde, p. 105).
+_FROM_OR_TO_INTENSIVE_CARE = re.compile(
+    r"(?:transfer\w+|mut(?:ee?|ation)|provenance|adressee?|retour|au decours)[^.;\n]{0,40}(?:\busic\b|soins intensifs)"
+)
+#: An infarction of 24 hours at most, by a number of hours or by a care that is only given then.
+_HOURS = re.compile(
+    r"(?:\bh ?\+? ?|(?:depuis|il y a|dans les) (?:environ )?)(\d{1,2})(?: ?(?:h|heures?))?\b(?! ?[jsma])|"
+    r"(\d{1,2}) ?(?:h|heures?) (?:\d{1,2} )?(?:apres|de douleur|d'evolution|avant)"
+)
+_AT_ONCE = re.compile(
+    r"angioplastie primaire|thrombolyse|fibrinolyse|tenecteplase|alteplase|\bsmur\b|\bsamu\b|directement en salle|"
+    r"transfert direct|phase hyper-?aigue|heures? (?:et demie )?apres le debut|ce (?:matin|jour)|cette nuit"
+)
+_DAY = 24
+
+
+def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """The proposals, with the extension of those whose extension is told elsewhere in the report."""
+    folded, offsets = fold_with_offsets(report.text)
+
+    def told(pattern: re.Pattern[str], fits: Callable[[re.Match[str], int, int], bool]) -> Evidence | None:
+        for match in pattern.finditer(folded):
+            start, end = offsets[match.start()], offsets[match.end() - 1] + 1
+            if fits(match, start, end):
+                return report.proof(start, end, _TOLD)
+        return None
+
+    def at_home(_: re.Match[str], start: int, end: int) -> bool:
+        section = report.section_at(start)
+        if words(report.text[max(0, start - 12) : start])[-1:] == ["non"] or "negated" in report.context_at(start, end):
+            return False
+        index = report.sentence_at(start)
+        around = "" if index is None else fold(report.text[report.sentences[index].start : report.sentences[index].end])
+        return section in _HOME and not (section == "autre" and _FOR_A_TIME.search(around))
+
+    def now(_: re.Match[str], start: int, end: int) -> bool:
+        return report.section_at(start) != "antecedents" and not report.context_at(start, end) & _NOT_NOW
+
+    def within_a_day(match: re.Match[str], start: int, end: int) -> bool:
+        hours = next((int(group) for group in match.groups() if group), 0)
+        return hours <= _DAY and now(match, start, end)
+
+    if any(_takes_insulin(p.code) for p in proposals):
+        proof = told(_INSULIN, at_home)
+        if proof is not None:
+            proposals = [
+                _extended(edition, p, p.code[:-1] + "0", (proof,), "insuline au long cours")
+                if _takes_insulin(p.code)
+                else p
+                for p in proposals
+            ]
+    if any(_OTHER_CARE.match(p.code) for p in proposals) and not _FROM_OR_TO_INTENSIVE_CARE.search(folded):
+        proof = told(_REPERFUSED, now)
+        if proof is not None:
+            early = told(_HOURS, within_a_day) or told(_AT_ONCE, now)
+            ending, proofs = ("00", (proof, early)) if early is not None else ("0", (proof,))
+            proposals = [
+                _extended(edition, p, p.code[:-1] + ending, proofs, "première prise en charge de l'infarctus")
+                if _OTHER_CARE.match(p.code)
+                else p
+                for p in proposals
+            ]
+    return list(proposals)
+
+
+def _takes_insulin(code: str) -> bool:
+    """Whether a code of type 2 diabetes says that there is no insulin, or does not say (E11.-8)."""
+    return code.startswith("E11") and code.endswith("8") and len(code) == 5
+
+
+def _extended(
+    edition: Cim10Edition, proposal: Proposal, code: str, proofs: Iterable[Evidence], reason: str
+) -> Proposal:
+    if not edition.is_allowed(code, "das"):
+        return proposal
+    return replace(
+        proposal,
+        code=code,
+        label=edition.entry(code).label,
+        evidence=(*proposal.evidence, *proofs),
+        reasons=(*proposal.reasons, reason),
+    )

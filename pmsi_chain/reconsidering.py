@@ -1,0 +1,170 @@
+"""The decision seen again with the second reading: what it adds, what it sends to review, what is only shown.
+
+The rules decide from names and sections. The second reading gives each code the chance that a coder would code it
+(`pmsi_chain.describing`). Where it is sure enough, a code that the rules left aside is coded; where it hardly believes
+in a DAS of theirs, that goes to review; in between, what was told without being named is shown for review. A DP that
+the situation imposes stands; any other gives way to a code that the second reading finds clearly likelier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from pmsi_chain.codes import cim10_display
+from pmsi_chain.combining import is_asterisk
+from pmsi_chain.describing import Outlook
+from pmsi_chain.domain import Position, ReviewItem
+from pmsi_chain.nomenclature import Cim10Edition
+from pmsi_chain.nomenclature.defaults import default_child
+from pmsi_chain.reading import Report
+from pmsi_chain.rules import position_rule
+from pmsi_chain.selection import Choice, Proposal, Selection
+
+#: Chances, in [0, 1]: from the first a code is added; under the second a DAS of the rules goes to review; from the
+#: third a code is shown for review. Chosen on invented reports by cross-validation (`models/reader.md`).
+ADDED, DOUBTED, SHOWN = 0.6, 0.25, 0.25
+#: By how much a code must be likelier as DP than the rules' own; and the least chance of a DP where they found none.
+DP_MARGIN, DP_LEAST = 0.1, 0.3
+_MAX_SHOWN = 6
+_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
+#: Beginnings of codes that this reading leaves to the rules: circumstances, germs, outcomes, reasons for contact.
+_LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98", "Z")
+#: Sections that list what the patient also has: nobody says there that it was cared for.
+_LISTS = frozenset({"comorbidites", "identite"})
+TOLD = "dit par le texte sans être nommé"
+UNLIKELY = "peu probable au vu de l'ensemble du compte rendu"
+
+_ProposalOf = Callable[[str], Proposal]
+
+
+def reconsider(
+    report: Report, edition: Cim10Edition, outlook: Outlook, present: Sequence[Proposal], selection: Selection
+) -> tuple[tuple[Proposal, ...], Selection]:
+    """The proposals with those of the second reading, and the selection with what it changes.
+
+    Args:
+        outlook: of the second reading.
+        present: the proposals that the rules decided on.
+    """
+    proposals = {p.code: p for p in present}
+
+    def proposal_of(code: str) -> Proposal:
+        found = proposals.get(code) or _proposal(report, edition, outlook, code)
+        proposals[code] = found = replace(found, probability=max(found.probability, round(outlook.chances[code], 4)))
+        return found
+
+    selection = _with_dp(edition, outlook, selection, proposal_of)
+    taken = {c.proposal.code for c in (selection.dp, selection.dr) if c is not None}
+    coded: dict[str, Choice] = {}
+    review: list[ReviewItem] = []
+    for choice in selection.das:
+        code = choice.proposal.code
+        named = _is_named(outlook, code) and not is_asterisk(code) and "conclusion" not in choice.proposal.sections
+        if named and outlook.chances[code] < DOUBTED:
+            review.append(_item(choice.proposal, outlook.chances[code], UNLIKELY))
+        else:
+            coded[code] = choice
+    shown: list[str] = []
+    for code in sorted(outlook.chances, key=lambda c: (-outlook.chances[c], c)):
+        chance = outlook.chances[code]
+        if chance < SHOWN or code in taken or code in coded or code.startswith(_LEFT_TO_RULES):
+            continue
+        vaguer = _vaguer(edition, code, coded)
+        if vaguer is None and any(other[:3] == code[:3] for other in (*taken, *coded)):
+            continue
+        listed_only = code in proposals and proposals[code].sections <= _LISTS
+        if chance < ADDED or is_asterisk(code) or listed_only:
+            shown.append(code)
+            continue
+        if vaguer is not None:
+            del coded[vaguer]
+        found = proposal_of(code)
+        reasons = found.reasons or (TOLD,)
+        coded[code] = Choice(found, "das", position_rule("das", code).id, reasons)
+    left = {*coded, *taken}
+    review = [item for item in (*selection.review, *review) if item.code not in left]
+    listed = {item.code for item in review}
+    review += [
+        _item(_proposal(report, edition, outlook, code), outlook.chances[code], f"{TOLD} : à confirmer")
+        for code in shown
+        if code not in listed and code not in left
+    ][:_MAX_SHOWN]
+    return tuple(proposals.values()), replace(selection, das=tuple(coded.values()), review=tuple(review))
+
+
+def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, proposal_of: _ProposalOf) -> Selection:
+    """The selection with the likeliest DP, the rules' own one among the DAS."""
+    ours = selection.dp
+    if ours is not None and (
+        not _is_named(outlook, ours.proposal.code) or ours.rule_id != position_rule("dp", ours.proposal.code).id
+    ):
+        return selection  # imposed by the situation, or made of several codes
+    able = [
+        code
+        for code in outlook.principal
+        if edition.is_allowed(code, "dp") and not is_asterisk(code) and not code.startswith(_LEFT_TO_RULES)
+    ]
+    best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
+    least = DP_LEAST if ours is None else outlook.principal[ours.proposal.code] + DP_MARGIN
+    if best is None or outlook.principal[best] < least or (ours is not None and best == ours.proposal.code):
+        return selection
+    found = proposal_of(best)
+    chance = _share(outlook.principal[best])
+    rule = position_rule("dp", best).id
+    reasons = (f"seconde lecture : {chance} d'être le DP", *(found.reasons or (TOLD,)))
+    das = [choice for choice in selection.das if choice.proposal.code != best]
+    runner_up = selection.runner_up
+    if ours is not None:
+        code = ours.proposal.code
+        runner_up = (
+            f"{cim10_display(code)} {ours.proposal.label} ; choisi par les règles, {_share(outlook.principal[code])} "
+            f"d'être le DP selon la seconde lecture, contre {chance}"
+        )
+        if edition.is_allowed(code, "das") and code[:3] != best[:3]:
+            das.insert(0, Choice(ours.proposal, "das", position_rule("das", code).id, ours.proposal.reasons))
+    return replace(
+        selection, dp=Choice(found, "dp", rule, reasons), das=tuple(das), runner_up=runner_up
+    )  # fmt: skip
+
+
+def _is_named(outlook: Outlook, code: str) -> bool:
+    """Whether words name the code itself, and no rule has made it of others or left it to the situation."""
+    candidate = outlook.candidates.get(code)
+    return candidate is not None and candidate.is_named and not code.startswith(_LEFT_TO_RULES)
+
+
+def _share(chance: float) -> str:
+    return f"{round(100 * chance)} %"
+
+
+def _vaguer(edition: Cim10Edition, code: str, coded: Collection[str]) -> str | None:
+    """A coded « sans précision » code that this one says more precisely."""
+    for root in (code[:3], code[:4]):
+        child = default_child(edition, root)
+        if child is not None and child in coded and child != code and len(code) >= len(child):
+            return child
+    return None
+
+
+def _proposal(report: Report, edition: Cim10Edition, outlook: Outlook, code: str) -> Proposal:
+    candidate, chance = outlook.candidates[code], round(outlook.chances[code], 4)
+    return Proposal(
+        code=code,
+        label=edition.entry(code).label,
+        probability=chance,
+        evidence=(report.proof(candidate.start, candidate.end, chance),),
+        positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)),
+    )
+
+
+def _item(proposal: Proposal, chance: float, reason: str) -> ReviewItem:
+    return ReviewItem(
+        code=proposal.code,
+        display=cim10_display(proposal.code),
+        label=proposal.label,
+        position="das",
+        probability=round(chance, 4),
+        reason=reason,
+        evidence=proposal.evidence[:1],
+    )
