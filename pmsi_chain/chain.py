@@ -232,19 +232,25 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         case = self._decide_by_rules(case)
         assert case.report is not None  # noqa: S101
         chosen = [c for c in (case.selection.dp, case.selection.dr, *case.selection.das) if c is not None]
-        outlook = (
-            self._tools(case.edition, case.ccam)
-            .second()
-            .read(
-                case.report,
-                case.links,
-                case.stay,
-                {p.code: p.probability for p in case.proposals.present},
-                {c.proposal.code for c in chosen},
-                case.selection.dp.proposal.code if case.selection.dp else None,
-            )
+        reader = self._tools(case.edition, case.ccam).second()
+        outlook = reader.read(
+            case.report,
+            case.links,
+            case.stay,
+            {p.code: p.probability for p in case.proposals.present},
+            {c.proposal.code for c in chosen},
+            case.selection.dp.proposal.code if case.selection.dp else None,
         )
-        present, selection = reconsider(case.report, case.edition, outlook, case.proposals.present, case.selection)
+        settings = self.engine.settings
+        present, selection = reconsider(
+            case.report,
+            case.edition,
+            outlook,
+            case.proposals.present,
+            case.selection,
+            settings.code_threshold,
+            settings.review_threshold,
+        )
         return case.then("decide", start, proposals=replace(case.proposals, present=present), selection=selection)
 
     def _decide_by_rules(self, case: Case) -> Case:

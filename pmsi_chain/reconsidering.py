@@ -24,6 +24,8 @@ from pmsi_chain.selection import Choice, Proposal, Selection
 #: Chances, in [0, 1]: from the first a code is added; under the second a DAS of the rules goes to review; from the
 #: third a code is shown for review. Chosen on invented reports by cross-validation (`models/reader.md`).
 ADDED, DOUBTED, SHOWN = 0.6, 0.25, 0.25
+#: Settings that the first and the third go with: a stricter `code_threshold` or `review_threshold` raises them alike.
+_USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
 #: By how much a code must be likelier as DP than the rules' own; and the least chance of a DP where they found none.
 DP_MARGIN, DP_LEAST = 0.1, 0.3
 _MAX_SHOWN = 6
@@ -39,14 +41,23 @@ _ProposalOf = Callable[[str], Proposal]
 
 
 def reconsider(
-    report: Report, edition: Cim10Edition, outlook: Outlook, present: Sequence[Proposal], selection: Selection
+    report: Report,
+    edition: Cim10Edition,
+    outlook: Outlook,
+    present: Sequence[Proposal],
+    selection: Selection,
+    code_threshold: float = _USUAL_CODE,
+    review_threshold: float = _USUAL_REVIEW,
 ) -> tuple[tuple[Proposal, ...], Selection]:
     """The proposals with those of the second reading, and the selection with what it changes.
 
     Args:
         outlook: of the second reading.
         present: the proposals that the rules decided on.
+        code_threshold, review_threshold: the settings, in [0, 1].
     """
+    added = min(1.0, ADDED * code_threshold / _USUAL_CODE)
+    least = min(1.0, SHOWN * review_threshold / _USUAL_REVIEW)
     proposals = {p.code: p for p in present}
 
     def proposal_of(code: str) -> Proposal:
@@ -68,13 +79,13 @@ def reconsider(
     shown: list[str] = []
     for code in sorted(outlook.chances, key=lambda c: (-outlook.chances[c], c)):
         chance = outlook.chances[code]
-        if chance < SHOWN or code in taken or code in coded or code.startswith(_LEFT_TO_RULES):
+        if chance < least or code in taken or code in coded or code.startswith(_LEFT_TO_RULES):
             continue
         vaguer = _vaguer(edition, code, coded)
         if vaguer is None and any(other[:3] == code[:3] for other in (*taken, *coded)):
             continue
         listed_only = code in proposals and proposals[code].sections <= _LISTS
-        if chance < ADDED or is_asterisk(code) or listed_only:
+        if chance < added or is_asterisk(code) or listed_only:
             shown.append(code)
             continue
         if vaguer is not None:
@@ -123,9 +134,7 @@ def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, prop
         )
         if edition.is_allowed(code, "das") and code[:3] != best[:3]:
             das.insert(0, Choice(ours.proposal, "das", position_rule("das", code).id, ours.proposal.reasons))
-    return replace(
-        selection, dp=Choice(found, "dp", rule, reasons), das=tuple(das), runner_up=runner_up
-    )  # fmt: skip
+    return replace(selection, dp=Choice(found, "dp", rule, reasons), das=tuple(das), runner_up=runner_up)
 
 
 def _is_named(outlook: Outlook, code: str) -> bool:

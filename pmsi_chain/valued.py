@@ -1,7 +1,7 @@
 """Conditions that a report tells by a value and its correction: « kaliémie à 2,9 corrigée par KCl ».
 
 A value alone is a fact and no code. With the care given for it beside, a disorder of ions or an agranulocytosis is
-coded; where the Guide wants the diagnosis named by a clinician (ch. V: carences, p. 83; malnutrition, p. 107; D62,
+coded; where the Guide wants the diagnosis named by a clinician (ch. V: carences, p. 83; malnutrition, p. 109; D62,
 p. 81), or a judgement is needed, the value is listed for review. The rows are `knowledge/valued_conditions.csv`.
 """
 

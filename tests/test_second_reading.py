@@ -212,6 +212,14 @@ def test_a_likely_code_is_added_with_its_words_a_fair_one_is_shown() -> None:
     assert [(item.code, item.reason) for item in after.review] == [("K590", f"{TOLD} : à confirmer")]
 
 
+def test_stricter_settings_ask_more_of_it_too() -> None:
+    report = read(TEXT)
+    view = outlook(report, I10=ADDED, K590=SHOWN)
+    before = Selection(dp=Choice(proposal(report, "Z511"), "dp", "GM2026-VI-T1"))
+    _, after = reconsider(report, load_cim10(), view, [], before, code_threshold=1.0, review_threshold=0.9)
+    assert (after.das, [item.code for item in after.review]) == ((), ["I10"])
+
+
 def test_a_das_that_it_hardly_believes_in_goes_to_review_and_nothing_is_lost() -> None:
     before = Selection(dp=choice("J181", "dp"), das=(choice("I10"), choice("K590")))
     after = seen_again(before, outlook(read(TEXT), I10=DOUBTED, K590=DOUBTED - 0.01))
