@@ -40,12 +40,13 @@ _FROM_OR_TO_INTENSIVE_CARE = re.compile(
 )
 #: An infarction of 24 hours at most, by a number of hours or by a care that is only given then.
 _HOURS = re.compile(
-    r"(?:\bh ?\+? ?|(?:depuis|il y a|dans les) (?:environ )?)(\d{1,2})(?: ?(?:h|heures?))?\b(?! ?[jsma])|"
+    r"(?:(?<!\d)(?<!\d )\bh ?\+? ?|(?:depuis|il y a|dans les) (?:environ )?)(\d{1,2})"
+    r"(?: ?(?:h|heures?))?\b(?! ?[jsma])|"
     r"(\d{1,2}) ?(?:h|heures?) (?:\d{1,2} )?(?:apres|de douleur|d'evolution|avant)"
 )
 _AT_ONCE = re.compile(
     r"angioplastie primaire|thrombolyse|fibrinolyse|tenecteplase|alteplase|\bsmur\b|\bsamu\b|directement en salle|"
-    r"transfert direct|phase hyper-?aigue|heures? (?:et demie )?apres le debut|ce (?:matin|jour)|cette nuit"
+    r"transfert direct|phase hyper-?aigue|heures? (?:et demie )?apres le debut"
 )
 _DAY = 24
 

@@ -126,6 +126,8 @@ def test_what_the_guide_wants_named_is_only_for_review(chain: CodingChain, text:
     [
         ("Histoire : douleur depuis 3 heures. Évolution : angioplastie avec stent.", "I21100"),
         ("Évolution : coronarographie et stent.", "I2110"),
+        ("Évolution : coronarographie et stent posé le 4 à 8 h 10, sortie ce jour.", "I2110"),
+        ("Évolution : pris en charge à H3, coronarographie et stent.", "I21100"),
         ("Histoire : muté depuis l'USIC. Évolution : coronarographie et stent.", "I2118"),
         ("Évolution : traitement médical.", "I2118"),
         ("Évolution : coronarographie prévue à distance.", "I2118"),
