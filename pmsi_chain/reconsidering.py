@@ -26,8 +26,9 @@ from pmsi_chain.selection import Choice, Proposal, Selection
 ADDED, DOUBTED, SHOWN = 0.6, 0.25, 0.25
 #: Settings that the first and the third go with: a stricter `code_threshold` or `review_threshold` raises them alike.
 _USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
-#: By how much a code must be likelier as DP than the rules' own; and the least chance of a DP where they found none.
-DP_MARGIN, DP_LEAST = 0.1, 0.3
+#: By how much a code must be likelier as DP than the rules' own; the least chance of a DP where they found none; and
+#: the least chance, of all, that it is coded.
+DP_MARGIN, DP_LEAST, DP_CODED = 0.1, 0.3, 0.4
 _MAX_SHOWN = 6
 _POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Beginnings of codes that this reading leaves to the rules: circumstances, germs, outcomes, reasons for contact.
@@ -114,7 +115,11 @@ def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, prop
     able = [
         code
         for code in outlook.principal
-        if edition.is_allowed(code, "dp") and not is_asterisk(code) and not code.startswith(_LEFT_TO_RULES)
+        if edition.is_allowed(code, "dp")
+        and not is_asterisk(code)
+        and not code.startswith(_LEFT_TO_RULES)
+        and outlook.chances[code] >= DP_CODED
+        and (ours is None or code[:3] != ours.proposal.code[:3] or _is_likelier(outlook, code, ours.proposal.code))
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
     least = DP_LEAST if ours is None else outlook.principal[ours.proposal.code] + DP_MARGIN
@@ -141,6 +146,11 @@ def _is_named(outlook: Outlook, code: str) -> bool:
     """Whether words name the code itself, and no rule has made it of others or left it to the situation."""
     candidate = outlook.candidates.get(code)
     return candidate is not None and candidate.is_named and not code.startswith(_LEFT_TO_RULES)
+
+
+def _is_likelier(outlook: Outlook, code: str, sibling: str) -> bool:
+    """Whether a code is likelier than a sibling, as a code of this report."""
+    return outlook.chances[code] > outlook.chances[sibling]
 
 
 def _share(chance: float) -> str:
