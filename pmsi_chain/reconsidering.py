@@ -28,7 +28,7 @@ ADDED, DOUBTED, SHOWN = 0.6, 0.25, 0.25
 _USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
 #: By how much a code must be likelier as DP than the rules' own; the least chance of a DP where they found none; and
 #: the least chance, of all, that it is coded.
-DP_MARGIN, DP_LEAST, DP_CODED = 0.1, 0.3, 0.4
+DP_MARGIN, DP_LEAST, DP_CODED = 0.1, 0.3, 0.2
 _MAX_SHOWN = 6
 _POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Beginnings of codes that this reading leaves to the rules: circumstances, germs, outcomes, reasons for contact.

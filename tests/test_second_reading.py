@@ -248,7 +248,7 @@ def test_a_clearly_likelier_dp_takes_the_place_and_the_other_stays_as_das() -> N
 def test_a_dp_that_would_hardly_be_coded_takes_no_place() -> None:
     report = read(TEXT)
     found = {code: Candidate(code, 12, 35, True, np.zeros(1, np.float32)) for code in ("J181", "J188", "I509")}
-    view = Outlook(found, {"J181": 0.8, "J188": 0.5, "I509": 0.3}, {"J181": 0.2, "J188": 0.6, "I509": 0.7})
+    view = Outlook(found, {"J181": 0.8, "J188": 0.5, "I509": 0.1}, {"J181": 0.2, "J188": 0.6, "I509": 0.7})
     _, after = reconsider(report, load_cim10(), view, [], Selection(dp=choice("J181", "dp")))
     assert after.dp is not None
     assert after.dp.proposal.code == "J181"
