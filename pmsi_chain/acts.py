@@ -20,6 +20,7 @@ from pmsi_chain.encoders import EmbeddedEncoder
 from pmsi_chain.index import CodeIndex
 from pmsi_chain.nomenclature import CcamEdition
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_NOW
 from pmsi_chain.reading.dictionary import TermDictionary
 from pmsi_chain.reading.tokens import tokens_of
 from pmsi_chain.rules import load_guide
@@ -27,7 +28,6 @@ from pmsi_chain.text import fold, tokens, words
 
 #: Cosine from which a wording is taken for the act, and from which it is listed for review.
 ACT_SCORE, REVIEW_SCORE = 0.86, 0.76
-_NOT_DONE = frozenset({"negated", "hypothesis", "family", "planned", "history", "previous_stay", "other_patient"})
 _SILENT = frozenset({"antecedents", "identite", "mode_de_vie", "traitement_entree", "traitement_sortie", "suites"})
 _DATE = re.compile(r"\b(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\b")
 _GENERAL_ANAESTHESIA = re.compile(r"anesthesie generale|rachianesthesie|peridurale|anesthesie loco-?regionale|\bag\b")
@@ -77,7 +77,7 @@ def _stands_alone(wording: str) -> bool:
 
 
 def _is_done(section: str, context: frozenset[str]) -> bool:
-    return section not in _SILENT and not context & _NOT_DONE
+    return section not in _SILENT and not context & NOT_NOW
 
 
 class ActReader:

@@ -231,16 +231,8 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
         start = time.perf_counter()
         case = self._decide_by_rules(case)
         assert case.report is not None  # noqa: S101
-        chosen = [c for c in (case.selection.dp, case.selection.dr, *case.selection.das) if c is not None]
         reader = self._tools(case.edition, case.ccam).second()
-        outlook = reader.read(
-            case.report,
-            case.links,
-            case.stay,
-            {p.code: p.probability for p in case.proposals.present},
-            {c.proposal.code for c in chosen},
-            case.selection.dp.proposal.code if case.selection.dp else None,
-        )
+        outlook = reader.read(case.report, case.links, case.stay, case.proposals.present, case.selection)
         settings = self.engine.settings
         present, selection = reconsider(
             case.report,

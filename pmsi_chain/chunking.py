@@ -6,14 +6,12 @@ import hashlib
 from datetime import date
 from typing import Any, Literal
 
-from pmsi_chain.domain import Position
 from pmsi_chain.encoders.dense import PASSAGE_SEPARATOR
 from pmsi_chain.index import Chunk, Corpus
 from pmsi_chain.nomenclature import CcamEdition, Cim10Edition, Cim10Entry
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.rules import load_guide
 
-CODE_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 EXTERNAL = "XX"
 #: Group of a wording that a parent lends to its child: read by BM25 and in reports; a vector that has learned it for
 #: the child needs no second one, which would draw every other form of the disease.
@@ -48,7 +46,7 @@ def cim10_chunks(edition: Cim10Edition, group: Literal["main", "external"]) -> l
                 text=f"{wording}{PASSAGE_SEPARATOR}{category}" if category and category not in wording else wording,
                 nomenclature="cim10-xx" if group == "external" else "cim10",
                 edition=edition.version,
-                positions=tuple(p for p in CODE_POSITIONS if edition.is_allowed(entry.code, p)),
+                positions=edition.positions(entry.code),
                 group=group,
                 keywords="" if rank else " ".join(entry.inclusion_notes),
                 is_label=rank == 0,

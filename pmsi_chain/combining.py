@@ -15,21 +15,18 @@ from functools import lru_cache
 from pydantic import Field, ValidationError
 
 from pmsi_chain.codes import cim10_display
-from pmsi_chain.domain import Position
 from pmsi_chain.errors import SourceFileError
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_NOW, NOT_PRESENT
 from pmsi_chain.rules.check_companions import OWN_GERM
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches, stored
 from pmsi_chain.rules.guide import StrictModel, knowledge
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import fold, fold_with_offsets
 
 _FILE = "combinations.toml"
-_DENIED = frozenset({"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"})
-_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Probability of a companion that the report's words call for.
 _TOLD = 0.9
 #: The letter of the fourth character of diabetes codes with several complications.
@@ -130,9 +127,8 @@ def combine(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal]
     """The proposals with combinations for their parts, daggers for lone asterisks, companions and poisonings."""
     found = _poisonings(report, edition, list(proposals))
     found = _diabetes(edition, found)
-    folded = fold(report.text)
     for row in combination_tables().wholes:
-        found = _whole(edition, found, row, folded)
+        found = _whole(edition, found, row, report.folded)
     found = _germs(report, edition, _companions(report, edition, found))
     return _without_parts(found)
 
@@ -215,7 +211,7 @@ def _diabetes(edition: Cim10Edition, proposals: list[Proposal]) -> list[Proposal
         return proposals
     sources = [*bases, *(p for found in shown.values() for p in found)]
     best = max(bases or sources, key=lambda p: p.probability)
-    best = replace(best, positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)))
+    best = replace(best, positions=edition.positions(code))
     made = _made(
         edition, code, best, sources, f"diabète avec ses complications : {_shown(sources)} (CIM-10 FR, E10-E14)"
     )
@@ -252,21 +248,22 @@ def companions_of(report: Report, edition: Cim10Edition, code: str) -> list[Prop
 
 def _told(report: Report, edition: Cim10Edition, code: str, words: re.Pattern[str], reason: str) -> Proposal | None:
     """A code from the first words that tell it, in their context."""
-    folded, offsets = fold_with_offsets(report.text)
-    for match in words.finditer(folded):
-        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
-        if report.context_at(start, end) & _DENIED:
-            continue
-        positions = tuple(p for p in _POSITIONS if edition.is_allowed(code, p))
-        evidence = report.proof(start, end, _TOLD)
-        return Proposal(code, edition.entry(code).label, _TOLD, (evidence,), positions, reasons=(reason,))
+    for _, start, end in report.matches(words):
+        if not report.context_at(start, end) & NOT_PRESENT:
+            return _at(report, edition, code, (start, end), reason)
     return None
+
+
+def _at(report: Report, edition: Cim10Edition, code: str, place: tuple[int, int], reason: str) -> Proposal:
+    """A code that the words [place) tell."""
+    proof = report.proof(*place, _TOLD)
+    return Proposal(code, edition.entry(code).label, _TOLD, (proof,), edition.positions(code), reasons=(reason,))
 
 
 def _poisonings(report: Report, edition: Cim10Edition, proposals: list[Proposal]) -> list[Proposal]:
     """Poisonings by their substance, with the circumstance (Guide MCO 2026, ch. V, Effets nocifs, p. 90-91)."""
     out = list(proposals)
-    whole = fold(report.text)
+    whole = report.folded
     poisoned, voluntary = bool(_POISONED.search(whole)), bool(_VOLUNTARY.search(whole))
     if not poisoned:
         return out
@@ -277,12 +274,8 @@ def _poisonings(report: Report, edition: Cim10Edition, proposals: list[Proposal]
         if code is None or (place is None and known is None):
             continue
         if (known is None or known.probability < _TOLD) and place is not None:
-            proof = report.proof(*place, _TOLD)
-            positions = tuple(p for p in _POSITIONS if edition.is_allowed(code, p))
-            reasons = ("intoxication par ce produit, dite dans la même phrase",)
-            out = [p for p in out if p.code != code]
-            known = Proposal(code, edition.entry(code).label, _TOLD, (proof,), positions, reasons=reasons)
-            out.append(known)
+            known = _at(report, edition, code, place, "intoxication par ce produit, dite dans la même phrase")
+            out = [*(p for p in out if p.code != code), known]
         if voluntary and known is not None and not any(p.code.startswith("X6") for p in out):
             external = f"X6{row.external}" + ("0" if _AT_HOME.search(whole) else "9") + "9"
             if external in edition:  # the official file without chapter XX has none
@@ -298,13 +291,11 @@ def _poisoned_by(report: Report, words: re.Pattern[str]) -> tuple[int, int] | No
     for sentence in report.sentences:
         if sentence.section in ("traitement_entree", "traitement_sortie", "suites"):
             continue
-        folded, offsets = fold_with_offsets(report.text[sentence.start : sentence.end])
-        match = words.search(folded) if _POISONED.search(folded) else None
-        if match is None:
+        if next(report.matches(_POISONED, sentence), None) is None:
             continue
-        start, end = sentence.start + offsets[match.start()], sentence.start + offsets[match.end() - 1] + 1
-        if not report.context_at(start, end) & (_DENIED | {"history"}):
-            return start, end
+        place = next(((start, end) for _, start, end in report.matches(words, sentence)), None)
+        if place is not None and not report.context_at(*place) & NOT_NOW:
+            return place
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.combining import companions_of, in_order, is_asterisk
-from pmsi_chain.domain import CodeType, Evidence, ReviewItem
+from pmsi_chain.domain import Evidence, ReviewItem
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.proposals import Proposals
@@ -24,13 +24,16 @@ from pmsi_chain.rules import Role, SituationDecision, SituationFacts, position_r
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.rules.treatments import explorations, treatment
-from pmsi_chain.selection import Choice, Proposal, Selection
+from pmsi_chain.selection import Choice, Proposal, Selection, for_review
 from pmsi_chain.text import fold, fold_with_offsets
 
 _SYMPTOM = "R"
 _PRIMARY = re.compile(r"C(?:[0-6]|7[0-6]|8[1-9]|9)")
 _SECONDARY = re.compile(r"C7[7-9]")
-#: Why a code below the threshold is listed and not coded.
+#: Why codes are listed for review: never affirmed, told again, told by a value alone, far from the label.
+ONLY_SUSPECTED = "évoqué comme une hypothèse, jamais confirmé : à coder seulement s'il est retenu à la sortie"
+ONLY_RECALLED = "cité seulement dans le rappel d'un séjour antérieur : à coder s'il a compté dans celui-ci"
+NOT_NAMED = "sans que le diagnostic soit nommé : à coder si un clinicien l'a posé"
 FAR_FROM_LABEL = "formulation trop éloignée du libellé pour être codée d'office"
 #: Least probability of a DP, in [0, 1].
 DP_FLOOR = 0.5
@@ -118,18 +121,9 @@ def decide(
         if len(ranked) > 1:
             runner_up = _why_not(ranked[1], ranked[0])
     das, review = _associated(report, able, sure, [c.proposal.code for c in (dp, dr) if c])
-    review += [
-        _review(p, "das", "évoqué comme une hypothèse, jamais confirmé : à coder seulement s'il est retenu à la sortie")
-        for p in proposals.doubtful
-    ]
-    review += [
-        _review(p, "das", "cité seulement dans le rappel d'un séjour antérieur : à coder s'il a compté dans celui-ci")
-        for p in proposals.recalled
-    ]
-    review += [
-        _review(p, "das", f"{p.reasons[0]} sans que le diagnostic soit nommé : à coder si un clinicien l'a posé")
-        for p in proposals.measured
-    ]
+    review += [for_review(p, "das", ONLY_SUSPECTED) for p in proposals.doubtful]
+    review += [for_review(p, "das", ONLY_RECALLED) for p in proposals.recalled]
+    review += [for_review(p, "das", f"{p.reasons[0]} {NOT_NAMED}") for p in proposals.measured]
     return Selection(dp, dr, tuple(das), tuple(review), runner_up, notes=_steps(situation))
 
 
@@ -461,11 +455,11 @@ def _associated(
         if "das" not in proposal.positions:
             continue
         if proposal.code not in certain:
-            review.append(_review(proposal, "das", FAR_FROM_LABEL))
+            review.append(for_review(proposal, "das", FAR_FROM_LABEL))
             continue
         why_not = _explained(proposal.code, certain) or _not_das(report, proposal)
         if why_not:
-            review.append(_review(proposal, "das", why_not))
+            review.append(for_review(proposal, "das", why_not))
             continue
         rule = position_rule("das", proposal.code)
         das.append(Choice(proposal, "das", rule.id, (_why_das(report, proposal), *proposal.reasons)))
@@ -529,15 +523,3 @@ def _why_das(report: Report, proposal: Proposal) -> str:
     if proposal.sections & _DONE or _cared_for(report, proposal):
         return "pris en charge pendant le séjour"
     return "affection en cours"
-
-
-def _review(proposal: Proposal, position: CodeType, reason: str) -> ReviewItem:
-    return ReviewItem(
-        code=proposal.code,
-        display=cim10_display(proposal.code),
-        label=proposal.label,
-        position=position,
-        probability=proposal.probability,
-        reason=reason,
-        evidence=proposal.evidence[:1],
-    )

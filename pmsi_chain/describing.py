@@ -23,7 +23,9 @@ from pmsi_chain.linking import Link
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_PRESENT
 from pmsi_chain.rerank.features import FEATURE_NAMES, PairFeatures
+from pmsi_chain.selection import Proposal, Selection
 from pmsi_chain.text import fold, word_spans, words
 
 #: Cosine from which a clause is compared any further, and codes kept for each clause.
@@ -34,8 +36,6 @@ _MIN_WORDS, _MAX_WORDS = 2, 16
 #: What ends a clause, and what ends a part of one.
 _CLAUSE_END = re.compile(r"[;:()\[\]\n•|→]|[.,](?!\d)|\s[-–—]\s")
 _PART_END = re.compile(r"(?i)\s(?:et|avec|puis|mais|sur|sous|chez|pour|dont|par|associee? a|complique\w* (?:de|d'))\s")
-#: Context under which words attest nothing about the patient today.
-_NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"})
 _SILENT = frozenset({"identite"})
 #: Sections, in groups that weigh alike.
 _SECTION_GROUPS: tuple[frozenset[str], ...] = tuple(
@@ -118,14 +118,14 @@ class Describer:
         self._codes = [encoder.codes[i] for i in keep]
         self._vectors = np.ascontiguousarray(encoder.code_vectors[keep].T)
         self._category = np.array([code[:3] for code in self._codes])
-        self._default = {code: default_child(edition, code[:3]) == code for code in self._codes}
+        self._known = frozenset(self._codes)
 
     def candidates(self, report: Report, links: Sequence[Link], stay: Stay) -> list[Candidate]:
         """Codes that clauses or links may tell, in no order."""
         places = self._places(report)
         for code, place in self._linked(links):
             places.setdefault(code, []).append(place)
-        places = {code: found for code, found in places.items() if _fits(code, self._edition, stay)}
+        places = {code: found for code, found in places.items() if self._edition.entry(code).fits(stay.sex, stay.age)}
         chosen = {
             code: max(found, key=lambda p: (p.cosine - 0.05 * p.rank, -p.start)) for code, found in places.items()
         }
@@ -179,10 +179,10 @@ class Describer:
         """Links of the first reading, with their codes."""
         for link in links:
             mention = link.mention
-            if mention.context & _NOT_PRESENT:
+            if mention.context & NOT_PRESENT:
                 continue
             for rank, (code, score) in enumerate(link.codes[:_PER_CLAUSE]):
-                if code in self._default:
+                if code in self._known:
                     lead = score - max((s for c, s in link.codes if c[:3] != code[:3]), default=0.0)
                     past = "history" in mention.context
                     yield code, _Place(mention.start, mention.end, score, lead, rank, mention.section, past, link)
@@ -224,7 +224,7 @@ class Describer:
             min(6, len({p.start for p in found})),
             len(sections),
             any(about.cared[index] for index in sentences),
-            self._default[code],
+            default_child(self._edition, code[:3]) == code,
             bool(siblings),
             max((about.best[s] for s in siblings), default=0.0) - about.best[code],
             any(s in about.exact for s in siblings),
@@ -306,25 +306,15 @@ class SecondReader:
         )
 
     def read(
-        self,
-        report: Report,
-        links: Sequence[Link],
-        stay: Stay,
-        probabilities: Mapping[str, float],
-        coded: Collection[str],
-        dp: str | None,
+        self, report: Report, links: Sequence[Link], stay: Stay, proposals: Sequence[Proposal], selection: Selection
     ) -> Outlook:
-        """The outlook on a report, given what the rules made of it.
-
-        Args:
-            probabilities: of the rules' proposals, by code; coded: the codes that they code; dp: their DP.
-        """
+        """The outlook on a report, given what the rules made of it: their proposals and their selection."""
         candidates = self._describer.candidates(report, links, stay)
         if not candidates:
             return Outlook({}, {}, {})
-        matrix = attested_matrix(candidates, probabilities, coded)
+        matrix = attested_matrix(candidates, proposals, selection)
         chances = self._attested.probabilities(matrix)
-        principal = self._principal.probabilities(principal_matrix(matrix, chances, candidates, dp))
+        principal = self._principal.probabilities(principal_matrix(matrix, chances, candidates, selection))
         codes = [c.code for c in candidates]
         return Outlook(
             dict(zip(codes, candidates, strict=True)),
@@ -333,19 +323,19 @@ class SecondReader:
         )
 
 
-def attested_matrix(
-    candidates: Sequence[Candidate], probabilities: Mapping[str, float], coded: Collection[str]
-) -> Floats:
+def attested_matrix(candidates: Sequence[Candidate], proposals: Sequence[Proposal], selection: Selection) -> Floats:
     """(n, len(ATTESTED_COLUMNS)) of the candidates of one report."""
+    probabilities, coded = {p.code: p.probability for p in proposals}, selection.codes
     said = [[probabilities.get(c.code, 0.0), float(c.code in coded)] for c in candidates]
     return np.column_stack([np.stack([c.columns for c in candidates]), np.array(said, dtype=np.float32)])
 
 
 def principal_matrix(
-    matrix: Floats, chances: npt.NDArray[np.float64], candidates: Sequence[Candidate], dp: str | None
+    matrix: Floats, chances: npt.NDArray[np.float64], candidates: Sequence[Candidate], selection: Selection
 ) -> Floats:
     """(n, len(PRINCIPAL_COLUMNS)) of the candidates of one report."""
     place = np.minimum(np.argsort(np.argsort(-chances, kind="stable"), kind="stable"), _LAST_PLACE)
+    dp = selection.dp.proposal.code if selection.dp else None
     first = [c.code == dp for c in candidates]
     return np.column_stack([matrix, chances, chances - chances.max(), place, first]).astype(np.float32)
 
@@ -369,7 +359,7 @@ def _stated(report: Report, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Longest runs of words of a span that are said of the patient today: « fracture » of « fracture sans lésion »."""
     first = last = None
     for _, a, b in word_spans(report.text[start:end]):
-        if report.context_at(start + a, start + b) & _NOT_PRESENT:
+        if report.context_at(start + a, start + b) & NOT_PRESENT:
             if first is not None and last is not None:
                 yield first, last
             first = last = None
@@ -399,11 +389,3 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     while end > start and not (text[end - 1].isalnum() or text[end - 1] in "%+"):
         end -= 1
     return start, end
-
-
-def _fits(code: str, edition: Cim10Edition, stay: Stay) -> bool:
-    """Whether the code can be this patient's, by sex and by age."""
-    entry = edition.entry(code)
-    if stay.sex and entry.sex and entry.sex != stay.sex:
-        return False
-    return not (stay.age is not None and stay.age > 2 and code.startswith("P"))

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Position = Literal["dp", "dr", "das"]
+POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 CodeType = Literal["dp", "dr", "das", "ccam"]
 Sex = Literal["M", "F"]
 Severity = Literal["blocking", "review", "info"]

@@ -18,7 +18,6 @@ from qdrant_client import QdrantClient
 from pmsi_chain.bm25 import FrenchBM25Retriever
 from pmsi_chain.checking import criteria_for
 from pmsi_chain.chunking import (
-    CODE_POSITIONS,
     VALID_FROM,
     VALID_TO,
     ccam_corpus,
@@ -27,7 +26,7 @@ from pmsi_chain.chunking import (
     guide_corpus,
 )
 from pmsi_chain.codes import Cim10Code
-from pmsi_chain.domain import CodeCandidate, CodeType, EligibilityCriteria, Position
+from pmsi_chain.domain import POSITIONS, CodeCandidate, CodeType, EligibilityCriteria, Position
 from pmsi_chain.encoders import EmbeddedEncoder, EmbeddedSparseEncoder
 from pmsi_chain.errors import InputError
 from pmsi_chain.index import DENSE, SPARSE, Chunk, CodeIndex, Corpus, Encoders, Progress, open_or_build
@@ -348,8 +347,8 @@ class RAGEngine:
             EditionError: that edition is not installed.
             InputError: the query is empty, top_k is below 1, or the position is none of the three.
         """
-        if position is not None and position not in CODE_POSITIONS:
-            raise InputError(f"position={position!r} : valeur refusée ; donner {', '.join(CODE_POSITIONS)} ou None")
+        if position is not None and position not in POSITIONS:
+            raise InputError(f"position={position!r} : valeur refusée ; donner {', '.join(POSITIONS)} ou None")
         main = self._search(query, top_k, "cim10", version, position, "main")
         if external_causes is None:
             external_causes = bool(_EXTERNAL_CUE.search(fold(query)))

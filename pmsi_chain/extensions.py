@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pmsi_chain.domain import Evidence
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_NOW
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import fold, fold_with_offsets, words
+from pmsi_chain.text import fold, words
 
 #: Probability of what a turn of phrase of these tables tells.
 _TOLD = 0.9
-_NOT_NOW = frozenset({"negated", "hypothesis", "family", "history", "planned", "previous_stay", "other_patient"})
 
 _INSULIN = re.compile(
     r"insulino-?(?:requerant|traite|necessitant|dependan)\w*|"
@@ -53,11 +53,9 @@ _DAY = 24
 
 def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
     """The proposals, with the extension of those whose extension is told elsewhere in the report."""
-    folded, offsets = fold_with_offsets(report.text)
 
     def told(pattern: re.Pattern[str], fits: Callable[[re.Match[str], int, int], bool]) -> Evidence | None:
-        for match in pattern.finditer(folded):
-            start, end = offsets[match.start()], offsets[match.end() - 1] + 1
+        for match, start, end in report.matches(pattern):
             if fits(match, start, end):
                 return report.proof(start, end, _TOLD)
         return None
@@ -71,7 +69,7 @@ def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal
         return section in _HOME and not (section == "autre" and _FOR_A_TIME.search(around))
 
     def now(_: re.Match[str], start: int, end: int) -> bool:
-        return report.section_at(start) != "antecedents" and not report.context_at(start, end) & _NOT_NOW
+        return report.section_at(start) != "antecedents" and not report.context_at(start, end) & NOT_NOW
 
     def within_a_day(match: re.Match[str], start: int, end: int) -> bool:
         hours = next((int(group) for group in match.groups() if group), 0)
@@ -80,23 +78,14 @@ def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal
     if any(_takes_insulin(p.code) for p in proposals):
         proof = told(_INSULIN, at_home)
         if proof is not None:
-            proposals = [
-                _extended(edition, p, p.code[:-1] + "0", (proof,), "insuline au long cours")
-                if _takes_insulin(p.code)
-                else p
-                for p in proposals
-            ]
-    if any(_OTHER_CARE.match(p.code) for p in proposals) and not _FROM_OR_TO_INTENSIVE_CARE.search(folded):
+            proposals = _extended(edition, proposals, _takes_insulin, "0", (proof,), "insuline au long cours")
+    if any(_is_other_care(p.code) for p in proposals) and not _FROM_OR_TO_INTENSIVE_CARE.search(report.folded):
         proof = told(_REPERFUSED, now)
         if proof is not None:
             early = told(_HOURS, within_a_day) or told(_AT_ONCE, now)
             ending, proofs = ("00", (proof, early)) if early is not None else ("0", (proof,))
-            proposals = [
-                _extended(edition, p, p.code[:-1] + ending, proofs, "première prise en charge de l'infarctus")
-                if _OTHER_CARE.match(p.code)
-                else p
-                for p in proposals
-            ]
+            reason = "première prise en charge de l'infarctus"
+            proposals = _extended(edition, proposals, _is_other_care, ending, proofs, reason)
     return list(proposals)
 
 
@@ -105,15 +94,29 @@ def _takes_insulin(code: str) -> bool:
     return code.startswith("E11") and code.endswith("8") and len(code) == 5
 
 
+def _is_other_care(code: str) -> bool:
+    return _OTHER_CARE.match(code) is not None
+
+
 def _extended(
-    edition: Cim10Edition, proposal: Proposal, code: str, proofs: Iterable[Evidence], reason: str
-) -> Proposal:
-    if not edition.is_allowed(code, "das"):
-        return proposal
-    return replace(
-        proposal,
-        code=code,
-        label=edition.entry(code).label,
-        evidence=(*proposal.evidence, *proofs),
-        reasons=(*proposal.reasons, reason),
-    )
+    edition: Cim10Edition,
+    proposals: Sequence[Proposal],
+    concerns: Callable[[str], bool],
+    ending: str,
+    proofs: tuple[Evidence, ...],
+    reason: str,
+) -> list[Proposal]:
+    """The proposals, those whose code is concerned with another last character, the proofs and the reason of it."""
+    out = []
+    for proposal in proposals:
+        code = proposal.code[:-1] + ending
+        if concerns(proposal.code) and edition.is_allowed(code, "das"):
+            proposal = replace(
+                proposal,
+                code=code,
+                label=edition.entry(code).label,
+                evidence=(*proposal.evidence, *proofs),
+                reasons=(*proposal.reasons, reason),
+            )
+        out.append(proposal)
+    return out

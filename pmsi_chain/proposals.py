@@ -12,28 +12,25 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.resources import files
 
 from pmsi_chain.combining import combine
-from pmsi_chain.domain import Position, Stay
+from pmsi_chain.domain import Stay
 from pmsi_chain.extensions import extended
 from pmsi_chain.linking import Link
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_PRESENT
 from pmsi_chain.refining import refine
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
+from pmsi_chain.rules.guide import knowledge
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import fold_with_offsets
 from pmsi_chain.valued import valued
 
 #: (code, label, passage) triples to probabilities in [0, 1].
 EvidenceFunction = Callable[[Sequence[tuple[str, str, str]]], list[float]]
 
-_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
-#: Context under which words attest nothing about the patient today.
-_NOT_PRESENT = frozenset({"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"})
 #: Cosine at which a wording near a code is as likely wrong as right, and how fast that changes with it.
 _EVEN_COSINE, _STEEPNESS = 0.77, 25.0
 _CERTAIN = 0.99
@@ -101,12 +98,12 @@ def build_proposals(
     for link in links:
         context = link.mention.context
         link = _settled(link, edition)
-        if not _fits(link.code, edition, stay):
+        if not edition.entry(link.code).fits(stay.sex, stay.age):
             continue
-        if context & _NOT_PRESENT:
-            if context & _NOT_PRESENT <= {"hypothesis"}:
+        if context & NOT_PRESENT:
+            if context & NOT_PRESENT <= {"hypothesis"}:
                 doubtful.setdefault(link.code, []).append(link)
-            elif context & _NOT_PRESENT <= {"previous_stay"}:
+            elif context & NOT_PRESENT <= {"previous_stay"}:
                 recalled.setdefault(link.code, []).append(link)
             continue
         past = _is_past(link)
@@ -191,14 +188,6 @@ def _probability(link: Link, attested: float) -> float:
     return _CERTAIN if link.exact else min(_CERTAIN, near, attested)
 
 
-def _fits(code: str, edition: Cim10Edition, stay: Stay) -> bool:
-    """Whether the code can be this patient's, by sex and by age."""
-    entry = edition.entry(code)
-    if stay.sex and entry.sex and entry.sex != stay.sex:
-        return False
-    return not (stay.age is not None and stay.age > 2 and code.startswith("P"))
-
-
 def _history_code(code: str, edition: Cim10Edition) -> str | None:
     if code.startswith("Z"):
         return code
@@ -218,7 +207,7 @@ def _proposal(report: Report, edition: Cim10Edition, code: str, weighed: Sequenc
         label=entry.label,
         probability=round(ordered[0][0], 4),
         evidence=evidence,
-        positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)),
+        positions=edition.positions(code),
         context=frozenset.intersection(*(link.mention.context for _, link in ordered)),
         reasons=("formulation connue du code",) if ordered[0][1].exact else (),
         rivals=tuple(dict.fromkeys(rivals))[:_MAX_RIVALS],
@@ -227,24 +216,21 @@ def _proposal(report: Report, edition: Cim10Edition, code: str, weighed: Sequenc
 
 @lru_cache(maxsize=1)
 def _state_cues() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    text = (files("pmsi_chain") / "knowledge" / "status_cues.csv").read_text(encoding="utf-8")
+    text = knowledge("status_cues.csv").read_text(encoding="utf-8")
     return tuple((row["code"], re.compile(row["pattern"])) for row in csv.DictReader(text.splitlines(), delimiter=";"))
 
 
 def _states(report: Report, edition: Cim10Edition, known: set[str]) -> list[Proposal]:
     """Lasting states that a turn of phrase tells rather than a name: « anticoagulée au long cours »."""
-    folded, offsets = fold_with_offsets(report.text)
     found: dict[str, Proposal] = {}
     for code, pattern in _state_cues():
-        match = pattern.search(folded)
-        if match is None or code in known or code in found or not edition.is_allowed(code, "das"):
+        if code in known or code in found or not edition.is_allowed(code, "das"):
             continue
-        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
-        if report.context_at(start, end) & _NOT_PRESENT:
-            continue
-        evidence = report.proof(start, end, _TOLD)
-        positions = tuple(p for p in _POSITIONS if edition.is_allowed(code, p))
-        found[code] = Proposal(code, edition.entry(code).label, _TOLD, (evidence,), positions)
+        for _, start, end in report.matches(pattern):
+            if not report.context_at(start, end) & NOT_PRESENT:
+                evidence = report.proof(start, end, _TOLD)
+                found[code] = Proposal(code, edition.entry(code).label, _TOLD, (evidence,), edition.positions(code))
+                break
     return list(found.values())
 
 

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.combining import is_asterisk
 from pmsi_chain.describing import Outlook
-from pmsi_chain.domain import Position, ReviewItem
+from pmsi_chain.domain import ReviewItem
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
 from pmsi_chain.rules import position_rule
-from pmsi_chain.selection import Choice, Proposal, Selection
+from pmsi_chain.selection import Choice, Proposal, Selection, for_review
 
 #: Chances, in [0, 1]: from the first a code is added; under the second a DAS of the rules goes to review; from the
 #: third a code is shown for review. Chosen on invented reports by cross-validation (`models/reader.md`).
@@ -30,7 +30,6 @@ _USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
 #: the least chance, of all, that it is coded.
 DP_MARGIN, DP_LEAST, DP_CODED = 0.1, 0.3, 0.2
 _MAX_SHOWN = 6
-_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 #: Beginnings of codes that this reading leaves to the rules: circumstances, germs, outcomes, reasons for contact.
 _LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98", "Z")
 #: Sections that list what the patient also has: nobody says there that it was cared for.
@@ -74,7 +73,7 @@ def reconsider(
         code = choice.proposal.code
         named = _is_named(outlook, code) and not is_asterisk(code) and "conclusion" not in choice.proposal.sections
         if named and outlook.chances[code] < DOUBTED:
-            review.append(_item(choice.proposal, outlook.chances[code], UNLIKELY))
+            review.append(_doubt(choice.proposal, outlook, UNLIKELY))
         else:
             coded[code] = choice
     shown: list[str] = []
@@ -98,7 +97,7 @@ def reconsider(
     review = [item for item in (*selection.review, *review) if item.code not in left]
     listed = {item.code for item in review}
     review += [
-        _item(_proposal(report, edition, outlook, code), outlook.chances[code], f"{TOLD} : à confirmer")
+        _doubt(_proposal(report, edition, outlook, code), outlook, f"{TOLD} : à confirmer")
         for code in shown
         if code not in listed and code not in left
     ][:_MAX_SHOWN]
@@ -173,17 +172,9 @@ def _proposal(report: Report, edition: Cim10Edition, outlook: Outlook, code: str
         label=edition.entry(code).label,
         probability=chance,
         evidence=(report.proof(candidate.start, candidate.end, chance),),
-        positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)),
+        positions=edition.positions(code),
     )
 
 
-def _item(proposal: Proposal, chance: float, reason: str) -> ReviewItem:
-    return ReviewItem(
-        code=proposal.code,
-        display=cim10_display(proposal.code),
-        label=proposal.label,
-        position="das",
-        probability=round(chance, 4),
-        reason=reason,
-        evidence=proposal.evidence[:1],
-    )
+def _doubt(proposal: Proposal, outlook: Outlook, reason: str) -> ReviewItem:
+    return for_review(replace(proposal, probability=round(outlook.chances[proposal.code], 4)), "das", reason)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pmsi_chain.domain import Evidence, Position, ReviewItem, Stay
+from pmsi_chain.codes import cim10_display
+from pmsi_chain.domain import CodeType, Evidence, Position, ReviewItem, Stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,16 @@ class Selection:
     decided_by: str = "rules"
     notes: tuple[str, ...] = ()
 
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """DP, DR and DAS in this order, those that there are."""
+        return (*(choice for choice in (self.dp, self.dr) if choice is not None), *self.das)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Codes in any position."""
+        return frozenset(choice.proposal.code for choice in self.choices)
+
 
 @dataclass(frozen=True, slots=True)
 class SelectionRequest:
@@ -87,3 +98,16 @@ class SelectionRequest:
 
 
 Selector = Callable[[SelectionRequest], Selection]
+
+
+def for_review(proposal: Proposal, position: CodeType, reason: str) -> ReviewItem:
+    """A proposal that a person should decide on, with its strongest proof."""
+    return ReviewItem(
+        code=proposal.code,
+        display=cim10_display(proposal.code),
+        label=proposal.label,
+        position=position,
+        probability=proposal.probability,
+        reason=reason,
+        evidence=proposal.evidence[:1],
+    )

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 MAX_NEIGHBOURS = 12
 MAX_REVIEW = 10
-POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 
 
 class CodingEngine(Protocol):
@@ -140,9 +139,7 @@ def coding_tools(engine: CodingEngine, chain: Runnable[Any, Coding] | None = Non
     ) -> tuple[str, list[CodeCandidate]]:
         found = engine.search_icd10(query, top_k=top_k, version=version, position=position)
         edition = engine.cim10(version)
-        results = [
-            _candidate(c) | {"positions": [p for p in POSITIONS if edition.is_allowed(c.code, p)]} for c in found
-        ]
+        results = [_candidate(c) | {"positions": list(edition.positions(c.code))} for c in found]
         return _json({"edition": edition.version, "resultats": results}), found
 
     def search_ccam(query: str, top_k: int = 5, version: str | None = None) -> tuple[str, list[CodeCandidate]]:
@@ -290,7 +287,7 @@ def _cim10_card(code: str, edition: Cim10Edition) -> dict[str, Any]:
         "edition": edition.version,
         "chapitre": entry.chapter,
         "type_mco": entry.type_mco,
-        "positions": [p for p in POSITIONS if edition.is_allowed(stored, p)],
+        "positions": list(edition.positions(stored)),
         "supprime": entry.deleted,
         "parents": named(edition.ancestors(stored)),
         "sous_codes": named(edition.children(stored)[:MAX_NEIGHBOURS]),

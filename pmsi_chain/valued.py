@@ -12,22 +12,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 
-from pmsi_chain.domain import Position
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import LabValue, Report
+from pmsi_chain.reading.context import NOT_NOW
+from pmsi_chain.rules.guide import knowledge
 from pmsi_chain.selection import Proposal
-from pmsi_chain.text import fold, fold_with_offsets
+from pmsi_chain.text import fold
 
 #: Probability of a value with its correction, and of one that is for review.
 _CORRECTED, _TO_REVIEW = 0.85, 0.45
-_NOT_NOW = frozenset({"negated", "hypothesis", "family", "history", "planned", "previous_stay", "other_patient"})
 #: Values told of the past do not measure the stay.
 _PAST = frozenset({"antecedents", "mode_de_vie", "identite"})
-_UNIT_FORMS = str.maketrans({"µ": "u", " ": "", "²": "2"})
-_POSITIONS: tuple[Position, ...] = ("dp", "dr", "das")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class _Row:
 
     def holds(self, value: LabValue) -> bool:
         """Whether a value lies beyond the bound, in the row's unit."""
-        unit = fold(value.unit).translate(_UNIT_FORMS)
+        unit = fold(value.unit).replace(" ", "")
         if value.name != self.analyte or (self.unit and unit and unit != self.unit):
             return False
         return value.value < self.bound if self.is_low else value.value > self.bound
@@ -52,7 +49,7 @@ class _Row:
 
 @lru_cache(maxsize=1)
 def _rows() -> tuple[_Row, ...]:
-    text = (files("pmsi_chain") / "knowledge" / "valued_conditions.csv").read_text(encoding="utf-8")
+    text = knowledge("valued_conditions.csv").read_text(encoding="utf-8")
     return tuple(
         _Row(
             row["code"], row["analyte"], row["side"] == "low", float(row["bound"]), row["unit"], row["mode"] == "code",
@@ -67,7 +64,7 @@ def valued(report: Report, edition: Cim10Edition) -> tuple[list[Proposal], list[
     coded: dict[str, Proposal] = {}
     doubtful: dict[str, Proposal] = {}
     for value in report.values:
-        if value.section in _PAST or report.context_at(value.start, value.end) & _NOT_NOW:
+        if value.section in _PAST or report.context_at(value.start, value.end) & NOT_NOW:
             continue
         for row in _rows():
             code = default_child(edition, row.code) if row.holds(value) else None
@@ -82,7 +79,7 @@ def valued(report: Report, edition: Cim10Edition) -> tuple[list[Proposal], list[
                 label=edition.entry(code).label,
                 probability=probability,
                 evidence=(report.proof(value.start, value.end, probability), report.proof(*care, probability)),
-                positions=tuple(p for p in _POSITIONS if edition.is_allowed(code, p)),
+                positions=edition.positions(code),
                 reasons=(f"{row.name} mesurée et prise en charge",),
             )
             (coded if row.is_coded else doubtful)[code] = made
@@ -97,11 +94,9 @@ def _care(report: Report, value: LabValue, pattern: re.Pattern[str]) -> Iterator
     section = report.section_at(value.start)
     near = [s for s in report.sentences[index : index + 3] if s.section == section]
     for sentence in near:
-        folded, offsets = fold_with_offsets(report.text[sentence.start : sentence.end])
-        for match in pattern.finditer(folded):
-            start, end = sentence.start + offsets[match.start()], sentence.start + offsets[match.end() - 1] + 1
+        for _, start, end in report.matches(pattern, sentence):
             inside = value.start <= start < value.end
-            if not inside and not report.context_at(start, end) & _NOT_NOW:
+            if not inside and not report.context_at(start, end) & NOT_NOW:
                 yield start, _word_end(report.text, end)
 
 
@@ -109,11 +104,9 @@ def _specific(report: Report, pattern: re.Pattern[str] | None) -> tuple[int, int
     """A care that is given for nothing else, wherever the stay tells it."""
     if pattern is None:
         return None
-    folded, offsets = fold_with_offsets(report.text)
-    for match in pattern.finditer(folded):
-        start, end = offsets[match.start()], offsets[match.end() - 1] + 1
+    for _, start, end in report.matches(pattern):
         told_now = report.section_at(start) not in _PAST | {"traitement_entree"}
-        if told_now and not report.context_at(start, end) & _NOT_NOW:
+        if told_now and not report.context_at(start, end) & NOT_NOW:
             return start, _word_end(report.text, end)
     return None
 

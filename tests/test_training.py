@@ -17,7 +17,7 @@ from pmsi_chain.names import clinical_names, generated_expressions, report_phras
 from pmsi_chain.text import words
 from pmsi_chain.training import train_encoder, train_reranker
 from pmsi_chain.training.augment import abbreviate, drop_word, mistype, plain_index_form, truncate, vary
-from pmsi_chain.training.data import TrainingData, read_expression_queries, usable
+from pmsi_chain.training.data import TrainingData, asked_under, read_expression_queries, usable
 from pmsi_chain.training.evidence import USED_COLUMNS, fit_columns, reliability, roc_auc
 from pmsi_chain.training.memory import product_quantise
 from pmsi_chain.training.notes import note_pairs, target_of, unfold_note
@@ -177,8 +177,8 @@ def test_the_projects_own_lists_hold_codes_of_the_edition_and_no_development_exp
 def test_expressions_that_a_bench_asks_for_are_left_out(tmp_path: Path) -> None:
     every, codable = clinical_names(), frozenset(code for _, code in clinical_names())
     (tmp_path / "expressions_dev.csv").write_text(f"expression,codes\n{every[0][0].upper()},X\n", encoding="utf-8")
-    assert usable(every, codable, tmp_path) == tuple(pair for pair in every if pair[0] != every[0][0])
-    assert usable(every, frozenset(["X"]), tmp_path) == ()
+    assert usable(every, codable, asked_under(tmp_path)) == tuple(pair for pair in every if pair[0] != every[0][0])
+    assert usable(every, frozenset(["X"]), asked_under(tmp_path)) == ()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -180,7 +180,8 @@ def _candidates(
     left_out: list[Proposal] = []
     used = exhibits_used = 0
     known = {p.code for p in request.proposals}
-    imposed = tuple(p for p in _of_the_rules(request) if p.code not in known)  # such as a Z code that a rule imposes
+    decided = request.default.choices if request.default is not None else ()
+    imposed = tuple(c.proposal for c in decided if c.proposal.code not in known)  # such as a Z code that a rule imposes
     for proposal in (*request.proposals, *imposed):
         carrying = [e for e in proposal.evidence if not BARRED & set(e.context)]
         if not carrying or not proposal.positions or BARRED & proposal.context:
@@ -200,14 +201,6 @@ def _candidates(
         blocks.append(block)
         candidates.append(Candidate(f"c{len(candidates) + 1}", proposal, exhibits))
     return blocks, tuple(candidates), left_out
-
-
-def _of_the_rules(request: SelectionRequest) -> Iterator[Proposal]:
-    """What the rules would code."""
-    if request.default is not None:
-        for choice in (request.default.dp, request.default.dr, *request.default.das):
-            if choice is not None:
-                yield choice.proposal
 
 
 def _shown(view: Pseudonymised, evidence: Evidence) -> str:

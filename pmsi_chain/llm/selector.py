@@ -21,7 +21,7 @@ from pmsi_chain.llm.endpoint import METHODS, Failure, asking, chat_model, failur
 from pmsi_chain.llm.verify import Verdict, Verified, verify
 from pmsi_chain.privacy import Pseudonymised, Pseudonymiser, is_loopback, refuse_tracing
 from pmsi_chain.prompts import Prompt, load_prompt
-from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest
+from pmsi_chain.selection import Choice, Proposal, Selection, SelectionRequest, for_review
 from pmsi_chain.settings import Settings
 
 SELECT_PROMPT = "select_codes_v1"
@@ -271,7 +271,7 @@ def _by_rules(request: SelectionRequest, why: str, brief: Brief) -> Selection:
 def _selection(request: SelectionRequest, brief: Brief, verdict: Verdict) -> Selection:
     """The verified choices; what the rules would have coded and the model did not goes to review."""
     default = request.default or Selection()
-    known = {(c.proposal.code, c.position): c for c in _defaults(default)}
+    known = {(c.proposal.code, c.position): c for c in default.choices}
     choices = [_choice(one, known.get((one.candidate.proposal.code, one.position))) for one in verdict.choices]
     dp = next((c for c in choices if c.position == "dp"), None)
     notes = [*default.notes, *brief.notes]
@@ -291,10 +291,6 @@ def _selection(request: SelectionRequest, brief: Brief, verdict: Verdict) -> Sel
         decided_by="llm",
         notes=tuple(notes),
     )
-
-
-def _defaults(selection: Selection) -> tuple[Choice, ...]:
-    return tuple(c for c in (selection.dp, selection.dr) if c is not None) + selection.das
 
 
 def _choice(one: Verified, known: Choice | None) -> Choice:
@@ -324,11 +320,7 @@ def _review(request: SelectionRequest, brief: Brief, verdict: Verdict) -> tuple[
         if code in chosen or code in items:
             return
         reason = f"écarté par le modèle : {said[code]}" if said.get(code) else otherwise
-        display = cim10_display(code)
-        items[code] = ReviewItem(
-            code=code, display=display, label=proposal.label, position=position, probability=proposal.probability,
-            reason=reason, evidence=proposal.evidence,
-        )  # fmt: skip
+        items[code] = for_review(proposal, position, reason)
 
     if request.default is None:
         for candidate in brief.candidates:
@@ -336,7 +328,7 @@ def _review(request: SelectionRequest, brief: Brief, verdict: Verdict) -> tuple[
             position: Position = "das" if "das" in positions else positions[0]
             add(candidate.proposal, position, "candidat non retenu par le modèle")
         return tuple(items.values())
-    for choice in _defaults(request.default):
+    for choice in request.default.choices:
         otherwise = f"retenu en {choice.position.upper()} par les règles, non retenu par le modèle"
         add(choice.proposal, choice.position, otherwise)
     rest = (item for item in request.default.review if item.code not in chosen and item.code not in items)

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from pmsi_chain.codes import cim10_display
-from pmsi_chain.domain import ALLOWED_TYPES, Position, Sex
+from pmsi_chain.domain import ALLOWED_TYPES, POSITIONS, Position, Sex
 from pmsi_chain.errors import CodeError, ForbiddenCodeError, UnknownCodeError
 from pmsi_chain.nomenclature import hierarchy
 from pmsi_chain.nomenclature.edition import Edition
@@ -22,6 +22,8 @@ from pmsi_chain.nomenclature.near import nearest_codes
 #: ATIH marks a deleted code in its label, with the year: « *** SU17 *** ».
 DELETED = re.compile(r"\*\*\*\s*SU\s*([0-9]{2})\s*\*\*\*")
 FORBIDDEN_TYPE = 3
+#: Age in years up to which conditions of the perinatal period (chapter XVI) may still be told of a patient.
+_NEWBORN_UNTIL = 2
 _POSITION_NAMES: dict[Position, str] = {"dp": "DP", "dr": "DR", "das": "DAS"}
 _TYPE_MEANS = {1: "ni DP ni DR", 2: "cause externe, ni DP ni DR", 3: "interdit partout", 4: "pas en DP"}
 
@@ -77,6 +79,12 @@ class Cim10Entry:
     def sex(self) -> Sex | None:
         """The only sex the classification provides it for (CIM-10, volume 2), None for both."""
         return hierarchy.sex_of(self.code)
+
+    def fits(self, sex: Sex | None, age: int | None) -> bool:
+        """Whether it can be the code of a patient of this sex and of this age in years, where they are known."""
+        if sex and self.sex and self.sex != sex:
+            return False
+        return not (age is not None and age > _NEWBORN_UNTIL and self.code.startswith("P"))
 
     @property
     def age_limits(self) -> tuple[int | None, int | None]:
@@ -213,6 +221,10 @@ class Cim10Edition(Edition):
         """Whether the code exists and its type MCO allows that position."""
         row = self._rows.get(code)
         return row is not None and row[1] in ALLOWED_TYPES[position]
+
+    def positions(self, code: str) -> tuple[Position, ...]:
+        """Positions that the code's type MCO allows; () where the code does not exist."""
+        return tuple(position for position in POSITIONS if self.is_allowed(code, position))
 
     def require(self, code: str, position: Position) -> Cim10Entry:
         """The entry of a code that may stand in `position`.

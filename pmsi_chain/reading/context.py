@@ -15,6 +15,11 @@ FLAGS: tuple[str, ...] = (
     "negated", "hypothesis", "family", "history", "listed_history", "planned", "resolved", "previous_stay",
     "other_patient",
 )  # fmt: skip
+#: Under which words attest nothing about the patient today; and nothing that happens in this stay.
+NOT_PRESENT: frozenset[str] = frozenset(
+    {"negated", "hypothesis", "family", "planned", "previous_stay", "other_patient"}
+)
+NOT_NOW: frozenset[str] = NOT_PRESENT | {"history"}
 
 
 @dataclass(frozen=True, slots=True)

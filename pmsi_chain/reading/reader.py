@@ -161,8 +161,8 @@ class _MentionMaker:
         while index <= last:
             token = self._tokens[index]
             expansion = self._expansions.get(token.start)
-            inside = last + 1 < len(self._tokens) and self._tokens[last + 1].start < (expansion or (0,))[0]
-            if expansion is not None and inside:
+            following = self._tokens[last + 1] if last + 1 < len(self._tokens) else None
+            if expansion is not None and following is not None and following.start < expansion[0]:
                 # The window holds the beginning of a term only: what it holds may be a term of its own.
                 words.append(fold(self._lexicon.expand(self._text[token.start : self._tokens[last].end])))
                 break

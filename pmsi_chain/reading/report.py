@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from pmsi_chain.domain import Evidence
 from pmsi_chain.reading.context import ContextMap
+from pmsi_chain.text import fold_with_offsets
 
 Origin = Literal["dictionary", "window", "composed"]
 Flag = Literal["low", "high", "normal"]
@@ -152,6 +154,22 @@ class Report:
             context=tuple(sorted(self.context_at(start, end))),
         )
 
+    @property
+    def folded(self) -> str:
+        """The text as patterns read it: lower case, without accents (`pmsi_chain.text.fold`)."""
+        return self._folding[0]
+
+    def matches(
+        self, pattern: re.Pattern[str], sentence: Sentence | None = None
+    ) -> Iterator[tuple[re.Match[str], int, int]]:
+        """Matches of a pattern in the folded text, or in one sentence of it, each with its place in `text`."""
+        shift = 0 if sentence is None else sentence.start
+        folded, offsets = (
+            self._folding if sentence is None else fold_with_offsets(self.text[sentence.start : sentence.end])
+        )
+        for match in pattern.finditer(folded):
+            yield match, shift + offsets[match.start()], shift + offsets[match.end() - 1] + 1
+
     def section_at(self, position: int) -> str:
         """Normalised name of the section that holds a character offset; "autre" outside the text."""
         index = bisect_right(self._section_starts, position) - 1
@@ -177,6 +195,10 @@ class Report:
         for mention in self.mentions:
             places.setdefault(mention.key, []).append(mention)
         return {key: tuple(found) for key, found in places.items()}
+
+    @cached_property
+    def _folding(self) -> tuple[str, list[int]]:
+        return fold_with_offsets(self.text)
 
     @cached_property
     def _section_starts(self) -> list[int]:

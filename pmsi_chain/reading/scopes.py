@@ -20,6 +20,8 @@ _WRITTEN_DATE = re.compile(
     re.IGNORECASE,
 )
 _OPENS_A_STATEMENT = frozenset({"un", "une", "le", "la", "les", "l'", "de", "toute", "tout"})
+#: What follows a word of cause that opens one: « due à », « liée aux », « causé par », « en lien avec ».
+_OPENS_A_CAUSE = frozenset({"a", "au", "aux", "par", "avec"})
 _PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
 _AFTER_DATE = frozenset({"avec", "pour", "sur", "un", "une", "des"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
@@ -103,8 +105,8 @@ def _past_the_cause(tokens: Sequence[Token], after: int) -> int | None:
 
 
 def _is_causal(word: str, following: str, causal: Collection[str]) -> bool:
-    """« due à » tells a cause; the « du » of « suspicion de fracture du col » is an article."""
-    return word in causal and (word != "du" or following in {"a", "au", "aux"})
+    """« due à », « liée à », « en raison de » tell a cause; « fracture du col », « lésion secondaire » do not."""
+    return word in causal and (following in _OPENS_A_CAUSE or word == "raison")
 
 
 def _side(tokens: Sequence[Token], clause: Clause, cue: FoundCue) -> str:

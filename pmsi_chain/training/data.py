@@ -105,6 +105,11 @@ class TrainingData:
         )
         act_rows = json.loads(gzip.decompress(find_file(data_dir, "ccam_actes.json.gz").read_bytes()))
         acts = {row["code"]: row["libelle_long"] for row in act_rows}
+        asked = asked_under(data_dir)
+        generated, names, phrases = (
+            usable(pairs, frozenset(codable), asked)
+            for pairs in (generated_expressions(), clinical_names(), report_phrases())
+        )
         return cls(
             labels,
             short_labels,
@@ -112,9 +117,9 @@ class TrainingData:
             expressions,
             tuple(notes),
             parent_pairs(labels, frozenset(codable)),
-            usable(generated_expressions(), frozenset(codable), data_dir),
-            usable(clinical_names(), frozenset(codable), data_dir),
-            usable(report_phrases(), frozenset(codable), data_dir),
+            generated,
+            names,
+            phrases,
             acts,
         )
 
@@ -174,9 +179,14 @@ def read_expression_queries(path: Path) -> list[tuple[str, frozenset[str]]]:
         return [(row["expression"], frozenset(row["codes"].split("|"))) for row in csv.DictReader(stream)]
 
 
-def usable(pairs: tuple[tuple[str, str], ...], codable: frozenset[str], data_dir: Path) -> tuple[tuple[str, str], ...]:
-    """(text, code) pairs of the edition's codes, without those that a bench file under `data_dir` asks for."""
-    asked: set[tuple[str, ...]] = set()
-    for path in data_dir.rglob("expressions_dev.csv"):
-        asked |= {tuple(words(query)) for query, _ in read_expression_queries(path)}
+def asked_under(data_dir: Path) -> frozenset[tuple[str, ...]]:
+    """Words of the queries that a bench file under `data_dir` asks."""
+    paths = data_dir.rglob("expressions_dev.csv")
+    return frozenset(tuple(words(query)) for path in paths for query, _ in read_expression_queries(path))
+
+
+def usable(
+    pairs: tuple[tuple[str, str], ...], codable: frozenset[str], asked: frozenset[tuple[str, ...]]
+) -> tuple[tuple[str, str], ...]:
+    """(text, code) pairs of the edition's codes, without those that a bench file asks for."""
     return tuple((text, code) for text, code in pairs if code in codable and tuple(words(text)) not in asked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ from pmsi_chain.domain import Stay
 from pmsi_chain.encoders.dense import Floats
 from pmsi_chain.evaluation.data import GoldReport
 from pmsi_chain.rerank.features import PairFeatures
+from pmsi_chain.rules.guide import knowledge
+from pmsi_chain.selection import Selection
 from pmsi_chain.training.forest import grow, write_forest
 
 N_FOLDS = 5
@@ -37,19 +38,19 @@ class Example:
 
     Attributes:
         matrix: (n, len(ATTESTED_COLUMNS)) of its candidates; right, principal: (n,) gold codes, gold DP.
-        dp: what the rules chose.
+        selection: what the rules chose.
     """
 
     candidates: tuple[Candidate, ...]
     matrix: Floats
     right: npt.NDArray[np.bool_]
     principal: npt.NDArray[np.bool_]
-    dp: str | None
+    selection: Selection
 
 
 def invented_reports() -> list[GoldReport]:
     """The reports that the package brings for this (`knowledge/invented_reports.jsonl`), with their coding."""
-    text = (files("pmsi_chain") / "knowledge" / "invented_reports.jsonl").read_text(encoding="utf-8")
+    text = knowledge("invented_reports.jsonl").read_text(encoding="utf-8")
     return [
         GoldReport(row["id"], row["text"], *(tuple(row[name]) for name in ("dp", "dr", "das", "may")))
         for row in map(json.loads, text.splitlines())
@@ -83,19 +84,13 @@ def examples_of(
         ]
         if not found:
             continue
-        chosen = [c for c in (case.selection.dp, case.selection.dr, *case.selection.das) if c is not None]
-        matrix = attested_matrix(
-            found,
-            {p.code: p.probability for p in case.proposals.present},
-            {choice.proposal.code for choice in chosen},
-        )
         examples.append(
             Example(
                 tuple(found),
-                matrix,
+                attested_matrix(found, case.proposals.present, case.selection),
                 np.array([candidate.code in report.codes for candidate in found]),
                 np.array([candidate.code in report.dp for candidate in found]),
-                case.selection.dp.proposal.code if case.selection.dp else None,
+                case.selection,
             )
         )
     return examples
@@ -113,8 +108,8 @@ def fit_reader(examples: Sequence[Example], seed: int) -> tuple[object, object]:
     ends = np.cumsum([len(example.right) for example in examples])
     wide = np.concatenate(
         [
-            principal_matrix(example.matrix, chances[end - len(example.right) : end], example.candidates, example.dp)
-            for example, end in zip(examples, ends, strict=True)
+            principal_matrix(e.matrix, chances[end - len(e.right) : end], e.candidates, e.selection)
+            for e, end in zip(examples, ends, strict=True)
         ]
     )
     is_dp = np.concatenate([example.principal for example in examples])
