@@ -238,7 +238,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             case.report,
             case.edition,
             outlook,
-            case.proposals.present,
+            case.proposals,
             case.selection,
             settings.code_threshold,
             settings.review_threshold,

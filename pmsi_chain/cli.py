@@ -252,11 +252,20 @@ def train_reranker_command(
 
 
 @train_app.command("reader")
-def train_reader_command(out_dir: OutOption, seed: SeedOption = 7) -> None:
+def train_reader_command(
+    out_dir: OutOption,
+    seed: SeedOption = 7,
+    folds: Annotated[bool, typer.Option("--folds", help="Mesurer aussi en cinq plis, six fois plus long.")] = False,
+) -> None:
     """La seconde lecture, sur les comptes rendus inventés et les modèles du paquet."""
     from pmsi_chain.training import train_reader
 
-    train_reader(out_dir, seed, _progress)
+    for m in train_reader(out_dir, seed, _progress, folds=folds):
+        how = "règles seules" if m.rules_alone else "avec la seconde lecture"
+        typer.echo(
+            f"{m.manner}, n = {m.n}, {how} : précision {m.precision:.3f}, rappel {m.recall:.3f}, F1 {m.f1:.3f}, "
+            f"DP {m.dp:.3f}, à revoir {m.in_review:.3f}"
+        )
 
 
 @app.command()

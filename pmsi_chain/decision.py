@@ -9,7 +9,7 @@ A DAS must have been cared for (ch. IV): a bare mention is for review.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,7 +25,7 @@ from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
 from pmsi_chain.rules.treatments import explorations, treatment
 from pmsi_chain.selection import Choice, Proposal, Selection, for_review
-from pmsi_chain.text import fold, fold_with_offsets
+from pmsi_chain.text import fold
 
 _SYMPTOM = "R"
 _PRIMARY = re.compile(r"C(?:[0-6]|7[0-6]|8[1-9]|9)")
@@ -41,7 +41,7 @@ DP_FLOOR = 0.5
 _IMPOSED_PROBABILITY = 0.95
 #: How far a note may go before the care that it is about: a letterhead, a title.
 _OPENING_SENTENCES = 2
-_ADMITTED = re.compile(r"hospitali|admis|accueilli|convoque|\bvient\b|\bvenue?\b|\brecue?\b")
+_ADMITTED = re.compile(r"hospitali|admis|accueilli|sejourn|convoque|\bvient\b|\bvenue?\b|\brecue?\b")
 #: Natures of care that impose a Z code as DP when the stay is for them (ch. VI, T1, T2, T10, T11 …).
 _IMPOSING = frozenset({"repeated", "exception", "single", "palliative", "prophylactic", "donor", "comfort", "cosmetic"})
 _PURPOSE = re.compile(
@@ -54,15 +54,6 @@ _FINAL = re.compile(
 #: What ends the first thing that a conclusion names, and what may stand between its cue and that.
 _NEXT = re.compile(r"[.,;\n]")
 _AFTER_CUE = " :,.*_#>•–—-\n\r\t"
-_CARE = re.compile(
-    r"\b(?:trait|corrig|compens|supplement|antibiot|transfus|surveill|adapt|ajust|majore|introdu|relais|poursui|"
-    r"substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|opere|drain|ponction|"
-    r"prise? en charge|reequilibr|regime|administr|prescri|mis(?:e)? sous|sous\b|debute|instaur|bilan|avis|"
-    r"consultation|explor)|"
-    # … or a drug that is given for it
-    r"\b(?:metformine|\w{3,}(?:pril|sartan|olol|statine|dipine|gliflozine|gliptine|prazole|xaban|parine|cilline|mycine|"
-    r"floxacine|setron|thyroxine))\b"
-)
 #: Sections that show what was done or concluded, against those that only list.
 _DONE = frozenset({"evolution", "conclusion", "operatoire", "traitement_sortie", "suites"})
 _WEAK = frozenset({"examen", "complementaires", "biologie", "comorbidites", "identite"})
@@ -207,24 +198,21 @@ def _opening(report: Report, edition: Cim10Edition) -> _Imposed | None:
     for index, sentence in enumerate(report.sentences):
         if sentence.section not in ("entete", "autre"):
             continue
-        folded, offsets = fold_with_offsets(report.text[sentence.start : sentence.end])
         for motive in treatments():
-            match = motive.find(folded)
-            if match is None or motive.nature not in _IMPOSING or motive.code is None:
-                continue
-            a, b = sentence.start + offsets[match.start()], sentence.start + offsets[match.end() - 1] + 1
-            if report.context_at(a, b) & {"negated", "hypothesis", "history", "family"}:
-                continue
-            around = folded[: match.end()]
-            opens = index <= _OPENING_SENTENCES and _OPENING.match(around) is not None
-            if not opens and not (_ADMITTED.search(around) and _PURPOSE.search(around)):
+            if motive.nature not in _IMPOSING or motive.code is None:
                 continue
             code = default_child(edition, motive.code.replace(".", ""))
             if code is None or not edition.is_allowed(code, "dp"):
                 continue
-            proposal = _imposed_proposal(report, edition, code, (a, b))
-            choice = Choice(proposal, "dp", motive.rule_id, (f"séjour motivé par : {motive.label}",))
-            return _Imposed(choice, motive.label, tuple(motive.dr_categories), "", motive.dr == "condition")
+            for match, start, end in report.matches(motive.pattern, sentence):
+                if report.context_at(start, end) & {"negated", "hypothesis", "history", "family"}:
+                    continue
+                around = match.string[: match.end()]
+                opens = index <= _OPENING_SENTENCES and _OPENING.match(around) is not None
+                if opens or (_ADMITTED.search(around) and _PURPOSE.search(around)):
+                    proposal = _imposed_proposal(report, edition, code, (start, end))
+                    choice = Choice(proposal, "dp", motive.rule_id, (f"séjour motivé par : {motive.label}",))
+                    return _Imposed(choice, motive.label, tuple(motive.dr_categories), "", motive.dr == "condition")
     return None
 
 
@@ -285,7 +273,7 @@ _WEIGHTS = {
 }  # fmt: skip
 #: Symptoms that are a problem of their own, with their own care: swallowing, ascites, falls, retention, consciousness,
 #: disorientation, aphasia, chronic pain, shock, cachexia. They are DAS like any other when cared for.
-_OWN_PROBLEM = re.compile(r"R(?:13|18|296|33|40[12]|410|470|521|57|64|65)")
+_OWN_PROBLEM = re.compile(r"R(?:02|13|18|296|33|40[12]|410|470|521|57|64|65)")
 _POISONING = re.compile(r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])")
 _SELF_HARM = re.compile(r"X6[0-9]")
 #: Circumstances, outcomes and germs go with what they are of, cared for or not.
@@ -457,7 +445,7 @@ def _associated(
         if proposal.code not in certain:
             review.append(for_review(proposal, "das", FAR_FROM_LABEL))
             continue
-        why_not = _explained(proposal.code, certain) or _not_das(report, proposal)
+        why_not = explained(proposal.code, certain) or _not_das(report, proposal)
         if why_not:
             review.append(for_review(proposal, "das", why_not))
             continue
@@ -469,7 +457,7 @@ def _associated(
     return das, review
 
 
-def _explained(code: str, others: set[str]) -> str | None:
+def explained(code: str, others: Collection[str]) -> str | None:
     """Whether a disease also attested explains a symptom, as the checker's table has it."""
     for symptoms, diseases in check_tables().symptoms:
         if any_matches(symptoms, code):
@@ -512,7 +500,7 @@ def _is_unstructured(report: Report) -> bool:
 def _cared_for(report: Report, proposal: Proposal) -> bool:
     """Whether a sentence that names it says that something was done."""
     sentences = {i for e in proposal.evidence if (i := report.sentence_at(e.start)) is not None}
-    return any(_CARE.search(fold(report.text[s.start : s.end])) for s in map(report.sentences.__getitem__, sentences))
+    return any(report.cares[index] for index in sentences)
 
 
 def _why_das(report: Report, proposal: Proposal) -> str:

@@ -26,7 +26,7 @@ from pmsi_chain.reading import Report
 from pmsi_chain.reading.context import NOT_PRESENT
 from pmsi_chain.rerank.features import FEATURE_NAMES, PairFeatures
 from pmsi_chain.selection import Proposal, Selection
-from pmsi_chain.text import fold, word_spans, words
+from pmsi_chain.text import word_spans, words
 
 #: Cosine from which a clause is compared any further, and codes kept for each clause.
 _LEAST_COSINE, _PER_CLAUSE = 0.5, 3
@@ -46,12 +46,6 @@ _SECTION_GROUPS: tuple[frozenset[str], ...] = tuple(
         ("entete", "autre"),
     )
 )  # fmt: skip
-_CARE = re.compile(
-    r"\b(?:trait|corrig|compens|supplement|antibiot|transfus|surveill|adapt|ajust|majore|introdu|substitu|recharg|"
-    r"oxygen|perfus|anticoag|insulin|dialys|oper|drain|ponction|mis(?:e)? sous|sous\b|debut|instaur|avis|kine|"
-    r"pansement|"
-    r"reeduc|suture|resection|pose d|prise? en charge)|\bmg\b|\bpar\b"
-)
 _KINDS = (
     re.compile(r"R"), re.compile(r"Z"), re.compile(r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])|Y"), re.compile(r"[ST]"),
     re.compile(r"C|D[0-4]"), re.compile(r"D[5-8]|E8[3-7]"), re.compile(r"E"), re.compile(r"F"), re.compile(r"I"),
@@ -69,10 +63,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
-#: What the rules said of a code, beside `COLUMNS`; then what the first forest says, for the second one.
+#: What the rules said of a code, beside `COLUMNS`.
 ATTESTED_COLUMNS = (*COLUMNS, "probability", "coded")
+#: What the first forest says of a code, of those of its category, of those that the same words may tell, and of all.
+AMONG_COLUMNS = (
+    *ATTESTED_COLUMNS,
+    "chance", "place", "sibling", "over_sibling", "rival", "over_rival", "n_rivals",
+    "named_mean", "expected", "n_likely", "n_named", "first_mean",
+)  # fmt: skip
+#: What the second forest says, for the third one.
 PRINCIPAL_COLUMNS = (*ATTESTED_COLUMNS, "chance", "behind", "place", "rules_dp")
 _LAST_PLACE = 10
+#: Chance from which a code counts as a rival, and as likely; how many codes are the first ones.
+_IS_RIVAL, _IS_LIKELY, _N_FIRST = 0.3, 0.5, 5
+_NAMED = ATTESTED_COLUMNS.index("link_exact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Candidate:
         start, end: the words that tell it best.
         is_named: whether a link of the first reading names it, too.
         columns: (len(COLUMNS),), what the model weighs.
+        is_literal: whether it is named in its own wording, and is not the vague code of its category.
     """
 
     code: str
@@ -104,6 +109,7 @@ class Candidate:
     end: int
     is_named: bool
     columns: Floats
+    is_literal: bool = False
 
 
 class Describer:
@@ -138,6 +144,7 @@ class Describer:
                 place.end,
                 any(p.link is not None for p in places[code]),
                 np.array([*pairs[code], *self._row(report, about, code, place, places[code])], dtype=np.float32),
+                code in about.exact and default_child(self._edition, code[:3]) != code,
             )
             for code, place in chosen.items()
         ]
@@ -259,7 +266,7 @@ class _Whole:
             {code: max(p.cosine for p in found) for code, found in places.items()},
             {code for code, found in places.items() if any(p.link and p.link.exact and p.rank == 0 for p in found)},
             families,
-            [bool(_CARE.search(fold(report.text[s.start : s.end]))) for s in report.sentences],
+            report.cares,
             not any(s.name in ("evolution", "conclusion", "antecedents", "examen") for s in report.sections),
         )
 
@@ -283,14 +290,54 @@ class Outlook:
     principal: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Forests:
+    """What weighs candidates: a code by itself, a code among the others, the DP among them.
+
+    Attributes:
+        attested, among, principal: grown on `ATTESTED_COLUMNS`, `AMONG_COLUMNS` and `PRINCIPAL_COLUMNS`.
+    """
+
+    attested: Forest
+    among: Forest
+    principal: Forest
+
+    @classmethod
+    def from_package(cls) -> Self:
+        """Those that ship with the package.
+
+        Raises:
+            ConfigurationError: a file is missing or of another version.
+        """
+        return cls(
+            Forest.from_path(MODELS_DIR / "reader_attested.npz", ATTESTED_COLUMNS),
+            Forest.from_path(MODELS_DIR / "reader_among.npz", AMONG_COLUMNS),
+            Forest.from_path(MODELS_DIR / "reader_principal.npz", PRINCIPAL_COLUMNS),
+        )
+
+    def outlook(self, candidates: Sequence[Candidate], proposals: Sequence[Proposal], selection: Selection) -> Outlook:
+        """The outlook on the candidates of one report, given what the rules made of it."""
+        if not candidates:
+            return Outlook({}, {}, {})
+        matrix = attested_matrix(candidates, proposals, selection)
+        alone = self.attested.probabilities(matrix)
+        chances = self.among.probabilities(among_matrix(matrix, alone, candidates))
+        principal = self.principal.probabilities(principal_matrix(matrix, chances, candidates, selection))
+        codes = [c.code for c in candidates]
+        return Outlook(
+            dict(zip(codes, candidates, strict=True)),
+            dict(zip(codes, chances.tolist(), strict=True)),
+            dict(zip(codes, principal.tolist(), strict=True)),
+        )
+
+
 class SecondReader:
     """Candidates with their chances."""
 
-    def __init__(self, describer: Describer, attested: Forest, principal: Forest) -> None:
+    def __init__(self, describer: Describer, forests: Forests) -> None:
         """Assign the parts."""
         self._describer = describer
-        self._attested = attested
-        self._principal = principal
+        self._forests = forests
 
     @classmethod
     def from_package(cls, edition: Cim10Edition, features: PairFeatures) -> Self:
@@ -299,28 +346,13 @@ class SecondReader:
         Raises:
             ConfigurationError: a file is missing or of another version.
         """
-        return cls(
-            Describer(edition, features),
-            Forest.from_path(MODELS_DIR / "reader_attested.npz", ATTESTED_COLUMNS),
-            Forest.from_path(MODELS_DIR / "reader_principal.npz", PRINCIPAL_COLUMNS),
-        )
+        return cls(Describer(edition, features), Forests.from_package())
 
     def read(
         self, report: Report, links: Sequence[Link], stay: Stay, proposals: Sequence[Proposal], selection: Selection
     ) -> Outlook:
         """The outlook on a report, given what the rules made of it: their proposals and their selection."""
-        candidates = self._describer.candidates(report, links, stay)
-        if not candidates:
-            return Outlook({}, {}, {})
-        matrix = attested_matrix(candidates, proposals, selection)
-        chances = self._attested.probabilities(matrix)
-        principal = self._principal.probabilities(principal_matrix(matrix, chances, candidates, selection))
-        codes = [c.code for c in candidates]
-        return Outlook(
-            dict(zip(codes, candidates, strict=True)),
-            dict(zip(codes, chances.tolist(), strict=True)),
-            dict(zip(codes, principal.tolist(), strict=True)),
-        )
+        return self._forests.outlook(self._describer.candidates(report, links, stay), proposals, selection)
 
 
 def attested_matrix(candidates: Sequence[Candidate], proposals: Sequence[Proposal], selection: Selection) -> Floats:
@@ -330,11 +362,38 @@ def attested_matrix(candidates: Sequence[Candidate], proposals: Sequence[Proposa
     return np.column_stack([np.stack([c.columns for c in candidates]), np.array(said, dtype=np.float32)])
 
 
+def among_matrix(matrix: Floats, chances: npt.NDArray[np.float64], candidates: Sequence[Candidate]) -> Floats:
+    """(n, len(AMONG_COLUMNS)) of the candidates of one report, from the chances of the first forest."""
+    category = np.array([c.code[:3] for c in candidates])
+    start, end = np.array([c.start for c in candidates]), np.array([c.end for c in candidates])
+    siblings = category[:, None] == category
+    rivals = (start[:, None] < end) & (end[:, None] > start) & ~siblings
+    np.fill_diagonal(siblings, False)
+    sibling = np.where(siblings, chances, 0.0).max(axis=1)
+    rival = np.where(rivals, chances, 0.0).max(axis=1)
+    named = matrix[:, _NAMED] > 0
+    whole = (
+        chances[named].mean() if named.any() else 0.0,
+        chances.sum(),
+        (chances > _IS_LIKELY).sum(),
+        named.sum(),
+        np.sort(chances)[-_N_FIRST:].mean(),
+    )
+    own = (chances, _place(chances), sibling, chances - sibling, rival, chances - rival)
+    n_rivals = (rivals & (chances > _IS_RIVAL)).sum(axis=1)
+    return np.column_stack([matrix, *own, n_rivals, np.tile(whole, (len(candidates), 1))]).astype(np.float32)
+
+
+def _place(chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Ranks from 0, the likeliest first."""
+    return np.argsort(np.argsort(-chances, kind="stable"), kind="stable")
+
+
 def principal_matrix(
     matrix: Floats, chances: npt.NDArray[np.float64], candidates: Sequence[Candidate], selection: Selection
 ) -> Floats:
     """(n, len(PRINCIPAL_COLUMNS)) of the candidates of one report."""
-    place = np.minimum(np.argsort(np.argsort(-chances, kind="stable"), kind="stable"), _LAST_PLACE)
+    place = np.minimum(_place(chances), _LAST_PLACE)
     dp = selection.dp.proposal.code if selection.dp else None
     first = [c.code == dp for c in candidates]
     return np.column_stack([matrix, chances, chances - chances.max(), place, first]).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Extensions that the report tells away from the name of the disease: insulin at home, first care of an infarction."""
+"""Extensions told away from the name of the disease: insulin, first care of an infarction, bleeding, drinking today."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pmsi_chain.domain import Evidence
@@ -51,6 +51,33 @@ _AT_ONCE = re.compile(
 _DAY = 24
 
 
+#: Code, words of the same sentence, the code that they make of it, why.
+_SAID_BESIDE: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
+    (
+        "D509",
+        re.compile(
+            r"(?:due?s?|liee?s?|secondaires?|consecutives?|attribuee?s?|imputee?s?|rapportee?s?|en rapport|par|sur)\b"
+            r"(?! carence)[^.;\n]{0,60}?\b(?:saignement|hemorr|pertes? de sang|pertes? sanguine|metrorr|menorr|"
+            r"menometrorr|hematurie|melena|rectorr|spoliation|regles abondantes)"
+        ),
+        "D500",
+        "carence en fer par perte de sang",
+    ),
+    (
+        "F102",
+        re.compile(
+            r"(?:toujours|encore) (?:active|consomm)|"
+            r"consommation (?:\w+ )?(?:actuelle|quotidienne|persistante|poursuivie)|"
+            r"poursui(?:t|vi|te|vie) (?:de )?(?:sa|la|une) consommation|\b(?:boit|consomme) (?!plus)|non sevree?\b|"
+            r"(?:verres?|bouteilles?|litres?|bieres?|unites|canettes?)[^.;\n]{0,25}(?:par jour|/ ?j|quotidien)|"
+            r"refus\w* (?:de |d'|du |le |tout )?(?:sevrage|arreter)|n'a pas souhaite (?:d')?arreter"
+        ),
+        "F1024",
+        "consommation actuelle",
+    ),
+)
+
+
 def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal]) -> list[Proposal]:
     """The proposals, with the extension of those whose extension is told elsewhere in the report."""
 
@@ -75,18 +102,34 @@ def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal
         hours = next((int(group) for group in match.groups() if group), 0)
         return hours <= _DAY and now(match, start, end)
 
-    if any(_takes_insulin(p.code) for p in proposals):
-        proof = told(_INSULIN, at_home)
+    insulin = {p.code: p.code[:-1] + "0" for p in proposals if _takes_insulin(p.code)}
+    proof = told(_INSULIN, at_home) if insulin else None
+    if proof is not None:
+        proposals = _extended(edition, proposals, insulin, (proof,), "insuline au long cours")
+    infarctions = [p.code for p in proposals if _OTHER_CARE.match(p.code)]
+    proof = told(_REPERFUSED, now) if infarctions and not _FROM_OR_TO_INTENSIVE_CARE.search(report.folded) else None
+    if proof is not None:
+        early = told(_HOURS, within_a_day) or told(_AT_ONCE, now)
+        ending, proofs = ("00", (proof, early)) if early is not None else ("0", (proof,))
+        first = {code: code[:-1] + ending for code in infarctions}
+        proposals = _extended(edition, proposals, first, proofs, "première prise en charge de l'infarctus")
+    for code, words_beside, precise, reason in _SAID_BESIDE:
+        known = {p.code: p for p in proposals}
+        proof = _beside(report, known[code], words_beside) if code in known and precise not in known else None
         if proof is not None:
-            proposals = _extended(edition, proposals, _takes_insulin, "0", (proof,), "insuline au long cours")
-    if any(_is_other_care(p.code) for p in proposals) and not _FROM_OR_TO_INTENSIVE_CARE.search(report.folded):
-        proof = told(_REPERFUSED, now)
-        if proof is not None:
-            early = told(_HOURS, within_a_day) or told(_AT_ONCE, now)
-            ending, proofs = ("00", (proof, early)) if early is not None else ("0", (proof,))
-            reason = "première prise en charge de l'infarctus"
-            proposals = _extended(edition, proposals, _is_other_care, ending, proofs, reason)
+            proposals = _extended(edition, proposals, {code: precise}, (proof,), reason)
     return list(proposals)
+
+
+def _beside(report: Report, proposal: Proposal, pattern: re.Pattern[str]) -> Evidence | None:
+    """Words in a sentence that proves a proposal, told of today."""
+    for evidence in proposal.evidence:
+        index = report.sentence_at(evidence.start)
+        if index is not None:
+            for _, start, end in report.matches(pattern, report.sentences[index]):
+                if not report.context_at(start, end) & NOT_NOW:
+                    return report.proof(start, end, _TOLD)
+    return None
 
 
 def _takes_insulin(code: str) -> bool:
@@ -94,23 +137,18 @@ def _takes_insulin(code: str) -> bool:
     return code.startswith("E11") and code.endswith("8") and len(code) == 5
 
 
-def _is_other_care(code: str) -> bool:
-    return _OTHER_CARE.match(code) is not None
-
-
 def _extended(
     edition: Cim10Edition,
     proposals: Sequence[Proposal],
-    concerns: Callable[[str], bool],
-    ending: str,
+    codes: Mapping[str, str],
     proofs: tuple[Evidence, ...],
     reason: str,
 ) -> list[Proposal]:
-    """The proposals, those whose code is concerned with another last character, the proofs and the reason of it."""
+    """The proposals, those whose code is a key of `codes` under its value, with the proofs and the reason of it."""
     out = []
     for proposal in proposals:
-        code = proposal.code[:-1] + ending
-        if concerns(proposal.code) and edition.is_allowed(code, "das"):
+        code = codes.get(proposal.code)
+        if code is not None and edition.is_allowed(code, "das"):
             proposal = replace(
                 proposal,
                 code=code,

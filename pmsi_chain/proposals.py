@@ -53,6 +53,8 @@ _LASTING = re.compile(
     r"N18|K7[0-4]|K5[01]|M0[5-9]|M1[0-9]|M3|M4|M8[01]|G(?:1|2|3|4[0-3]|47|7|8[0-3])|F0|F1|F2|F3|F7|F84|B18|B20|B21|B22|"
     r"B23|B24|D5[5-8]|D6[6-8]|H(?:25|26|35|36|40|54|9)|Q|Z"
 )
+#: What is over once it stands in a list of antecedents, dated or not: injuries, poisonings, pregnancies.
+_OVER = re.compile(r"S|T(?:[0-7]|8[0-8])|O")
 #: First characters of a past disease → code of personal history.
 _HISTORY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), code)
@@ -178,6 +180,8 @@ def _is_past(link: Link) -> bool:
     """Whether the words speak of a disease of the past; what was cured during the stay is not of the past."""
     context = link.mention.context
     if "resolved" in context and ("history" in context or link.mention.section == "antecedents"):
+        return True
+    if "listed_history" in context and _OVER.match(link.code):
         return True
     return "history" in context and not _LASTING.match(link.code)
 

@@ -8,30 +8,32 @@ the situation imposes stands; any other gives way to a code that the second read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.combining import is_asterisk
+from pmsi_chain.decision import explained
 from pmsi_chain.describing import Outlook
 from pmsi_chain.domain import ReviewItem
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
+from pmsi_chain.proposals import Proposals
 from pmsi_chain.reading import Report
 from pmsi_chain.rules import position_rule
 from pmsi_chain.selection import Choice, Proposal, Selection, for_review
 
 #: Chances, in [0, 1]: from the first a code is added; under the second a DAS of the rules goes to review; from the
 #: third a code is shown for review. Chosen on invented reports by cross-validation (`models/reader.md`).
-ADDED, DOUBTED, SHOWN = 0.6, 0.25, 0.25
+ADDED, DOUBTED, SHOWN = 0.5, 0.35, 0.25
 #: Settings that the first and the third go with: a stricter `code_threshold` or `review_threshold` raises them alike.
 _USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
 #: By how much a code must be likelier as DP than the rules' own; the least chance of a DP where they found none; and
 #: the least chance, of all, that it is coded.
-DP_MARGIN, DP_LEAST, DP_CODED = 0.1, 0.3, 0.2
+DP_MARGIN, DP_LEAST, DP_CODED = 0.05, 0.3, 0.2
 _MAX_SHOWN = 6
-#: Beginnings of codes that this reading leaves to the rules: circumstances, germs, outcomes, reasons for contact.
-_LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98", "Z")
+#: Beginnings of codes that this reading leaves to the rules: circumstances and germs.
+_LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98")
 #: Sections that list what the patient also has: nobody says there that it was cared for.
 _LISTS = frozenset({"comorbidites", "identite"})
 TOLD = "dit par le texte sans être nommé"
@@ -44,7 +46,7 @@ def reconsider(
     report: Report,
     edition: Cim10Edition,
     outlook: Outlook,
-    present: Sequence[Proposal],
+    proposed: Proposals,
     selection: Selection,
     code_threshold: float = _USUAL_CODE,
     review_threshold: float = _USUAL_REVIEW,
@@ -53,19 +55,21 @@ def reconsider(
 
     Args:
         outlook: of the second reading.
-        present: the proposals that the rules decided on.
+        proposed: what the rules decided on. What a value and a care suggest stays for review: the Guide wants it named.
         code_threshold, review_threshold: the settings, in [0, 1].
     """
     added = min(1.0, ADDED * code_threshold / _USUAL_CODE)
     least = min(1.0, SHOWN * review_threshold / _USUAL_REVIEW)
-    proposals = {p.code: p for p in present}
+    proposals = {p.code: p for p in proposed.present}
+    measured = {p.code[:3] for p in proposed.measured}
+    unnamed = {c.code for c in outlook.candidates.values() if c.code[:3] in measured and not c.is_named}
 
     def proposal_of(code: str) -> Proposal:
         found = proposals.get(code) or _proposal(report, edition, outlook, code)
         proposals[code] = found = replace(found, probability=max(found.probability, round(outlook.chances[code], 4)))
         return found
 
-    selection = _with_dp(edition, outlook, selection, proposal_of)
+    selection = _with_dp(edition, outlook, selection, unnamed, proposal_of)
     taken = {c.proposal.code for c in (selection.dp, selection.dr) if c is not None}
     coded: dict[str, Choice] = {}
     review: list[ReviewItem] = []
@@ -84,8 +88,10 @@ def reconsider(
         vaguer = _vaguer(edition, code, coded)
         if vaguer is None and any(other[:3] == code[:3] for other in (*taken, *coded)):
             continue
+        if _sibling_is_named(outlook, code) or explained(code, {*taken, *coded}):
+            continue
         listed_only = code in proposals and proposals[code].sections <= _LISTS
-        if chance < added or is_asterisk(code) or listed_only:
+        if chance < added or is_asterisk(code) or listed_only or code in unnamed:
             shown.append(code)
             continue
         if vaguer is not None:
@@ -101,10 +107,14 @@ def reconsider(
         for code in shown
         if code not in listed and code not in left
     ][:_MAX_SHOWN]
-    return tuple(proposals.values()), replace(selection, das=tuple(coded.values()), review=tuple(review))
+    das = tuple(_as_likely(outlook, choice) for choice in coded.values())
+    dp = _as_likely(outlook, selection.dp) if selection.dp is not None else None
+    return tuple(proposals.values()), replace(selection, dp=dp, das=das, review=tuple(review))
 
 
-def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, proposal_of: _ProposalOf) -> Selection:
+def _with_dp(
+    edition: Cim10Edition, outlook: Outlook, selection: Selection, barred: Collection[str], proposal_of: _ProposalOf
+) -> Selection:
     """The selection with the likeliest DP, the rules' own one among the DAS."""
     ours = selection.dp
     if ours is not None and (
@@ -115,9 +125,11 @@ def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, prop
         code
         for code in outlook.principal
         if edition.is_allowed(code, "dp")
+        and code not in barred
         and not is_asterisk(code)
         and not code.startswith(_LEFT_TO_RULES)
         and outlook.chances[code] >= DP_CODED
+        and not _sibling_is_named(outlook, code)
         and (ours is None or code[:3] != ours.proposal.code[:3] or _is_likelier(outlook, code, ours.proposal.code))
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
@@ -141,10 +153,28 @@ def _with_dp(edition: Cim10Edition, outlook: Outlook, selection: Selection, prop
     return replace(selection, dp=Choice(found, "dp", rule, reasons), das=tuple(das), runner_up=runner_up)
 
 
+def _as_likely(outlook: Outlook, choice: Choice) -> Choice:
+    """A choice with the chance that it is right instead of the one that its wording is known, where words name it."""
+    code = choice.proposal.code
+    if not _is_named(outlook, code):
+        return choice
+    return replace(choice, proposal=replace(choice.proposal, probability=round(outlook.chances[code], 4)))
+
+
 def _is_named(outlook: Outlook, code: str) -> bool:
     """Whether words name the code itself, and no rule has made it of others or left it to the situation."""
     candidate = outlook.candidates.get(code)
     return candidate is not None and candidate.is_named and not code.startswith(_LEFT_TO_RULES)
+
+
+def _sibling_is_named(outlook: Outlook, code: str) -> bool:
+    """Whether the very words that would tell a code say another one of its category: « escarre de stade II »."""
+    candidate = outlook.candidates[code]
+    return not candidate.is_named and any(
+        other.is_literal and other.start < candidate.end and other.end > candidate.start
+        for sibling, other in outlook.candidates.items()
+        if sibling[:3] == code[:3]
+    )
 
 
 def _is_likelier(outlook: Outlook, code: str, sibling: str) -> bool:

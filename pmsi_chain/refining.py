@@ -35,8 +35,15 @@ _VAGUE = frozenset(
         "formes", "siege", "localisation", "parties", "region",
     )
 )  # fmt: skip
+#: The fifth character of codes that tell the site of a disease of joints or of the spine, and its label.
+_SEVERAL_SITES, _SITES_LABEL = "0", re.compile(r" - (?:Sièges|Localisations vertébrales) multiples$")
+_NO_SITE = frozenset(
+    stem(w).rstrip("e") for w in ("articulation", "articulations", "région", "siège", "sièges", "multiples", "autres",
+    "localisations", "vertébrales", "précisé", "parties")
+)  # fmt: skip
 _NEGATIONS = frozenset({"sans", "non"})
 _ASIDE = re.compile(r",? y compris\b.*|\([^)]*\)")
+_WITHOUT = re.compile(r"\bsans (?!précision|indication|autre).*")
 _BRACKETED = re.compile(r"\[([^\]]*)\]")
 #: Words of reports for words of labels, where no stem joins them.
 _SAID_AS = {
@@ -56,7 +63,7 @@ def refine(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal])
     """Replace codes by the more precise sibling that the words around their proofs, or a measure, support."""
     refined: dict[str, Proposal] = {}
     for proposal in proposals:
-        found = _measured(report, edition, _refined(report, edition, proposal))
+        found = _measured(report, edition, _of_several_sites(report, edition, _refined(report, edition, proposal)))
         refined[found.code] = merged(refined[found.code], found) if found.code in refined else found
     return list(refined.values())
 
@@ -123,6 +130,20 @@ def _shared_start(codes: Sequence[str]) -> str:
     return shortest[:size]
 
 
+def _of_several_sites(report: Report, edition: Cim10Edition, proposal: Proposal) -> Proposal:
+    """« polyarthrite des mains et des genoux » by its fifth character « Sièges multiples » (CIM-10 FR, ch. XIII)."""
+    code = proposal.code[:4] + _SEVERAL_SITES
+    several = edition.get(code) if len(proposal.code) in (4, 5) and proposal.code[0] == "M" else None
+    if several is None or code == proposal.code or not _SITES_LABEL.search(several.label):
+        return proposal
+    beside, _ = _said(report, proposal)
+    labels = [edition.entry(child).label.rpartition(" - ")[2] for child in edition.children(proposal.code[:4])]
+    n_said = sum(bool((_content(label) - _NO_SITE) & beside) for label in labels)
+    if n_said < 2 and _form("multiples") not in beside:
+        return proposal
+    return _replaced(edition, proposal, code, "plusieurs sièges nommés")
+
+
 def _measured(report: Report, edition: Cim10Edition, proposal: Proposal) -> Proposal:
     """The extension that the value of the stay gives, with the value as a proof."""
     root = proposal.code[:4]
@@ -184,9 +205,13 @@ def _own_words_of(labels: tuple[tuple[str, str], ...]) -> Sets:
 
 
 def _variants(label: str) -> list[str]:
-    """« … de type I [hypoxique] » is said by its brackets or by what stands outside them."""
+    """« … de type I [hypoxique] » is said by its brackets or by what stands outside them.
+
+    What a label denies need not be said: « épisode dépressif sévère » is the one « sans symptômes psychotiques ».
+    """
     bare = _ASIDE.sub(" ", label)
-    return [_BRACKETED.sub(r" \1 ", bare), _BRACKETED.sub(" ", bare), " ".join(_BRACKETED.findall(bare))]
+    variants = [_BRACKETED.sub(r" \1 ", bare), _BRACKETED.sub(" ", bare), " ".join(_BRACKETED.findall(bare))]
+    return [*variants, _WITHOUT.sub(" ", variants[1])] if _WITHOUT.search(variants[1]) else variants
 
 
 def _content(text: str) -> frozenset[str]:

@@ -105,6 +105,21 @@ def test_a_measured_substance_is_no_mention_but_a_condition_with_its_value_is() 
     assert [m.codes for m in mentions("Anémie à 8,1 g/dL") if m.term == "anemie"] == [("D649",)]
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Vu par le Dr Crohn.", False),
+        ("Mme Jeanne HORTON est admise.", False),
+        ("Monsieur Parkinson, 70 ans.", False),
+        ("Mme Durand a un Parkinson.", True),
+        ("Crohn iléal connu.", True),
+        ("BPCO suivie par le Dr Martin.", True),
+    ],
+)
+def test_a_person_is_no_disease(text: str, named: bool) -> None:
+    assert bool([m for m in mentions(f"Histoire : {text}") if m.origin == "dictionary"]) == named
+
+
 def test_nothing_is_read_from_the_identity() -> None:
     text = "Nom : Durand\nService : Cardiologie\nMotif : angine\n"
     assert {m.section for m in mentions(text)} == {"motif"}

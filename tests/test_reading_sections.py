@@ -174,6 +174,7 @@ def sentences(text: str) -> list[str]:
     [
         ("Vu par le Dr. Martin. Kaliémie à 2.8 mmol/L. Va mieux.", 3),
         ("M. Durand est admis. Mme. Petit aussi.", 2),
+        ("Nous avons reçu M. Durand pour sa séance. Carence en vitamine D. Supplémentation.", 3),
         ("Pas de fièvre. toux depuis trois jours. apyrétique.", 3),
         ("Carence en vitamine D. Le patient est substitué.", 2),
         ("Reçoit Lasix 40 mg 1 cp. par jour et Kardégic 75.", 1),

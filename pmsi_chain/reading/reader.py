@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from pmsi_chain.nomenclature import Cim10Edition
 
 #: No condition is read from these: names, dates, addressees.
+#: A title, and the first names that may follow it.
+_TITLE_BEFORE = re.compile(
+    r"\b(?:MM?|Mr|Drs?|Prs?|(?i:Mme|Mlle|monsieur|madame|mademoiselle|docteur|professeur))\b\.?\s+"
+    r"(?:[A-ZÀ-Ý][\wÀ-ÿ'’.-]*\s+){0,2}$"
+)
 _SILENT_SECTIONS = frozenset({"identite"})
 _NAMES_A_CONDITION = re.compile(r"hypo|hyper|anem|thrombop|thrombocytose|leucop|neutrop|amaigr|perte|fievre|acidos")
 
@@ -75,7 +80,11 @@ class Reader:
         values: Sequence[LabValue],
     ) -> tuple[Mention, ...]:
         measured = _measured(text, values)
-        hits = [hit for hit in self._lexicon.find(text) if hit[0] not in measured]
+        hits = [
+            (start, end, entry)
+            for start, end, entry in self._lexicon.find(text)
+            if start not in measured and not (entry.kind == "lay" and _is_a_person(text, start))
+        ]
         hit_starts = [start for start, _, _ in hits]
         out: list[Mention] = []
         for index, (sentence, tokens) in enumerate(zip(sentences, by_sentence, strict=True)):
@@ -174,6 +183,11 @@ class _MentionMaker:
             words.append(f"{token.elided}{token.word}" if token.elided and index > first else token.word)
             index += 1
         return " ".join(words)
+
+
+def _is_a_person(text: str, start: int) -> bool:
+    """Whether a capitalised word stands behind a title: « le Dr Crohn », « Mme Jeanne Horton »."""
+    return text[start].isupper() and _TITLE_BEFORE.search(text[max(0, start - 60) : start]) is not None
 
 
 def _measured(text: str, values: Sequence[LabValue]) -> frozenset[int]:

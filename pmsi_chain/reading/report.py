@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Literal
 
 from pmsi_chain.domain import Evidence
+from pmsi_chain.reading.care import refers_back, tells_care
 from pmsi_chain.reading.context import ContextMap
-from pmsi_chain.text import fold_with_offsets
+from pmsi_chain.text import fold, fold_with_offsets
 
 Origin = Literal["dictionary", "window", "composed"]
 Flag = Literal["low", "high", "normal"]
@@ -195,6 +196,17 @@ class Report:
         for mention in self.mentions:
             places.setdefault(mention.key, []).append(mention)
         return {key: tuple(found) for key, found in places.items()}
+
+    @cached_property
+    def cares(self) -> tuple[bool, ...]:
+        """Per sentence, whether it tells a care, or the one behind it that refers back to it."""
+        folded = [fold(self.text[s.start : s.end]) for s in self.sentences]
+        own = [tells_care(sentence) for sentence in folded]
+        behind = [
+            after and refers_back(text) and self.sentences[i].section == self.sentences[i + 1].section
+            for i, (after, text) in enumerate(zip(own[1:], folded[1:], strict=True))
+        ]
+        return tuple(a or b for a, b in zip(own, [*behind, False], strict=True)) if own else ()
 
     @cached_property
     def _folding(self) -> tuple[str, list[int]]:

@@ -25,7 +25,8 @@ _UNIT = (
 )
 _FILLER = (
     r"(?:[\s:=|*_~()\t]|(?:serique|plasmatique|sanguine?|arteriel(?:le)?|totale?|corrigee?|initiale?(?:ment)?|minimale?|"
-    r"maximale?|a l'entree|a l'admission|a l'arrivee|de controle|de sortie|en air ambiant|aa|mesuree?|calculee?|"
+    r"maximale?|actuel(?:le)?|a l'entree|a l'admission|a l'arrivee|de controle|de sortie|en air ambiant|aa|"
+    r"mesuree?|calculee?|"
     r"estimee?|severe|moderee?|profonde?|basse?|elevee?|effondree?|chutee?|"
     r"est|etait|etaient|sont|a|aux?|de|d'|du|le|la|environ|soit|dosee?|evaluee?|cotee?|score|en|oxygene|"
     r"ckd-epi|ckd epi|mdrd|selon)\b)"

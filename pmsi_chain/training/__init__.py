@@ -2,7 +2,8 @@
 
     train_encoder(data_dir, out_dir)   encoder.npz, sparse.npz, memory.npz
     train_reranker(data_dir, out_dir)  pmsi-reranker-fr/, blend.json, evidence.json; reads the three files above
-    train_reader(out_dir)              reader_attested.npz, reader_principal.npz, for the models of the package
+    train_reader(out_dir)              reader_attested.npz, reader_among.npz, reader_principal.npz, for the models of
+                                       the package
 
 Needs the extra `pmsi-chain[train]`; imported lazily, so that this module costs nothing.
 """
@@ -18,6 +19,7 @@ from pmsi_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pmsi_chain.training.encoder import EncoderRecipe
+    from pmsi_chain.training.reader import FoldMeasure
     from pmsi_chain.training.reranker import RerankerRecipe
 
 __all__ = ["train_encoder", "train_reader", "train_reranker"]
@@ -80,12 +82,22 @@ def train_reranker(
     run_reranker(Path(data_dir), Path(out_dir), seed, device, recipe, encoder_recipe)
 
 
-def train_reader(out_dir: Path | str, seed: int = 7, progress: Callable[[str], None] = lambda message: None) -> None:
+def train_reader(
+    out_dir: Path | str,
+    seed: int = 7,
+    progress: Callable[[str], None] = lambda message: None,
+    *,
+    folds: bool = False,
+) -> list[FoldMeasure]:
     """Grow and write the forests of the second reading, on the invented reports and the models of the package.
 
     Args:
         out_dir: made if absent; files there are replaced.
         seed: of every random choice.
+        folds: measure by cross-validation first, six times as long.
+
+    Returns:
+        Measures by manner of the reports, with and without the second reading; [] without `folds`.
 
     Raises:
         ConfigurationError: scikit-learn is not installed.
@@ -93,7 +105,7 @@ def train_reader(out_dir: Path | str, seed: int = 7, progress: Callable[[str], N
     require_extra("sklearn")
     from pmsi_chain.training.reader import run_reader
 
-    run_reader(Path(out_dir), seed, progress)
+    return run_reader(Path(out_dir), seed, folds, progress)
 
 
 def require_extra(module: str) -> None:

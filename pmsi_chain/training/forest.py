@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pmsi_chain.encoders.dense import Floats
+from pmsi_chain.forest import Forest
 
 
 def grow(matrix: Floats, right: npt.NDArray[np.bool_], seed: int, **settings: Any) -> Any:
@@ -25,8 +27,8 @@ def grow(matrix: Floats, right: npt.NDArray[np.bool_], seed: int, **settings: An
     return HistGradientBoostingClassifier(random_state=seed, **chosen).fit(matrix, right)
 
 
-def write_forest(path: Path, model: Any, columns: tuple[str, ...]) -> None:
-    """Write a fitted classifier as arrays."""
+def forest_of(model: Any, columns: tuple[str, ...]) -> Forest:
+    """A fitted classifier as arrays."""
     trees = [stage[0].nodes for stage in model._predictors]
     size = max(len(nodes) for nodes in trees)
     feature, left, right = (np.zeros((len(trees), size), np.int16) for _ in range(3))
@@ -41,14 +43,11 @@ def write_forest(path: Path, model: Any, columns: tuple[str, ...]) -> None:
         right[i, : len(nodes)] = np.where(leaf, place, nodes["right"])
         threshold[i, : len(nodes)] = nodes["num_threshold"]
         value[i, : len(nodes)] = np.where(leaf, nodes["value"], 0.0)
-    np.savez_compressed(
-        path,
-        columns=np.array(columns),
-        feature=feature,
-        left=left,
-        right=right,
-        threshold=threshold,
-        value=value,
-        baseline=np.array(float(np.ravel(model._baseline_prediction)[0])),
-        depth=np.array(depth),
-    )
+    baseline = float(np.ravel(model._baseline_prediction)[0])
+    return Forest(columns, feature, left, right, threshold, value, baseline, depth)
+
+
+def write_forest(path: Path, model: Any, columns: tuple[str, ...]) -> None:
+    """Write a fitted classifier for `Forest.from_path`."""
+    forest = asdict(forest_of(model, columns))
+    np.savez_compressed(path, allow_pickle=False, **{name: np.array(value) for name, value in forest.items()})

@@ -1,35 +1,49 @@
-"""Grow the two forests of the second reading on invented reports, chances of the first out of fold for the second."""
+"""Grow the three forests of the second reading on invented reports, each on chances of the one before out of fold."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pmsi_chain.case import Case
 from pmsi_chain.chain import CodingChain
 from pmsi_chain.describing import (
+    AMONG_COLUMNS,
     ATTESTED_COLUMNS,
     PRINCIPAL_COLUMNS,
     Candidate,
     Describer,
+    Forests,
+    among_matrix,
     attested_matrix,
     principal_matrix,
 )
 from pmsi_chain.domain import Stay
 from pmsi_chain.encoders.dense import Floats
 from pmsi_chain.evaluation.data import GoldReport
+from pmsi_chain.evaluation.metrics import precision_recall_f1
+from pmsi_chain.reconsidering import reconsider
 from pmsi_chain.rerank.features import PairFeatures
 from pmsi_chain.rules.guide import knowledge
 from pmsi_chain.selection import Selection
-from pmsi_chain.training.forest import grow, write_forest
+from pmsi_chain.training.forest import forest_of, grow, write_forest
 
 N_FOLDS = 5
-#: Leaves of a tree of the second forest: there is one DP a report.
-_PRINCIPAL_LEAVES = 8
+#: Settings of the three forests, over the defaults of `grow`; there is one DP a report, hence fewer leaves.
+ATTESTED: dict[str, Any] = {"max_iter": 400, "max_leaf_nodes": 16}
+AMONG: dict[str, Any] = {"max_iter": 200, "max_leaf_nodes": 8, "learning_rate": 0.05}
+PRINCIPAL: dict[str, Any] = {"max_iter": 250, "max_leaf_nodes": 12}
+#: First letter of an invented report's id → the manner it is written in (`models/reader.md`).
+MANNERS = {"p": "fictif, libellés repris", "a": "fictif, libellés reformulés", "s": "comme à l'hôpital"}
+
+Progress = Callable[[str], None]
+_Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,15 +51,37 @@ class Example:
     """One report as the forests see it.
 
     Attributes:
-        matrix: (n, len(ATTESTED_COLUMNS)) of its candidates; right, principal: (n,) gold codes, gold DP.
-        selection: what the rules chose.
+        case: as the rules decide it; candidates: of the second reading.
+        matrix: (n, len(ATTESTED_COLUMNS)) of the candidates; right, principal: (n,) gold codes, gold DP.
+        counts: (n,) False where a code counts on neither side, so that nothing is learned from it.
     """
 
+    gold: GoldReport
+    case: Case
     candidates: tuple[Candidate, ...]
     matrix: Floats
-    right: npt.NDArray[np.bool_]
-    principal: npt.NDArray[np.bool_]
-    selection: Selection
+    right: _Bools
+    principal: _Bools
+    counts: _Bools
+
+
+@dataclass(frozen=True)
+class FoldMeasure:
+    """What coding without and with the second reading gives on reports of one manner, none of them learned from.
+
+    Attributes:
+        rules_alone: without the second reading.
+        precision, recall, f1: of exact codes; dp: share of exact DP; in_review: share of gold codes listed for review.
+    """
+
+    manner: str
+    rules_alone: bool
+    n: int
+    precision: float
+    recall: float
+    f1: float
+    dp: float
+    in_review: float
 
 
 def invented_reports() -> list[GoldReport]:
@@ -57,60 +93,121 @@ def invented_reports() -> list[GoldReport]:
     ]
 
 
-def run_reader(out_dir: Path, seed: int, progress: Callable[[str], None] = lambda message: None) -> None:
+def run_reader(out_dir: Path, seed: int, folds: bool, progress: Progress) -> list[FoldMeasure]:
     """See `pmsi_chain.training.train_reader`."""
     examples = examples_of(CodingChain.from_settings(), invented_reports(), progress)
-    attested, principal = fit_reader(examples, seed)
+    measures = measure_folds(examples, seed, progress) if folds else []
+    progress("Forêts…")
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_forest(out_dir / "reader_attested.npz", attested, ATTESTED_COLUMNS)
-    write_forest(out_dir / "reader_principal.npz", principal, PRINCIPAL_COLUMNS)
+    names = ("reader_attested.npz", "reader_among.npz", "reader_principal.npz")
+    for name, model, columns in zip(names, fit_reader(examples, seed), _ALL_COLUMNS, strict=True):
+        write_forest(out_dir / name, model, columns)
+    return measures
+
+
+_ALL_COLUMNS = (ATTESTED_COLUMNS, AMONG_COLUMNS, PRINCIPAL_COLUMNS)
 
 
 def examples_of(
-    chain: CodingChain, reports: Sequence[GoldReport], progress: Callable[[str], None] = lambda message: None
+    chain: CodingChain, reports: Sequence[GoldReport], progress: Progress = lambda message: None
 ) -> list[Example]:
-    """What the second reading sees of each report, with the gold coding; codes that count on neither side left out."""
+    """What the second reading sees of each report, with the gold coding; reports without a candidate left out."""
     describer = Describer(chain.engine.cim10(), PairFeatures.from_package())
     examples = []
-    for number, report in enumerate(reports, start=1):
+    for number, gold in enumerate(reports, start=1):
         if number % 50 == 1:
             progress(f"Compte rendu {number} sur {len(reports)}…")
-        case = chain.by_rules(Stay(text=report.text))
+        case = chain.by_rules(Stay(text=gold.text))
         assert case.report is not None  # noqa: S101  # the first step made it
-        found = [
-            candidate
-            for candidate in describer.candidates(case.report, case.links, case.stay)
-            if candidate.code in report.codes or not candidate.code.startswith(report.may or ("-",))
-        ]
-        if not found:
-            continue
-        examples.append(
-            Example(
-                tuple(found),
-                attested_matrix(found, case.proposals.present, case.selection),
-                np.array([candidate.code in report.codes for candidate in found]),
-                np.array([candidate.code in report.dp for candidate in found]),
-                case.selection,
+        found = describer.candidates(case.report, case.links, case.stay)
+        if found:
+            examples.append(
+                Example(
+                    gold,
+                    case,
+                    tuple(found),
+                    attested_matrix(found, case.proposals.present, case.selection),
+                    np.array([c.code in gold.codes for c in found]),
+                    np.array([c.code in gold.dp for c in found]),
+                    np.array([c.code in gold.codes or not c.code.startswith(gold.may or ("-",)) for c in found]),
+                )
             )
-        )
     return examples
 
 
-def fit_reader(examples: Sequence[Example], seed: int) -> tuple[object, object]:
-    """The fitted classifiers: of codes, and of the DP among them."""
-    matrix = np.concatenate([example.matrix for example in examples])
-    right = np.concatenate([example.right for example in examples])
-    fold = np.concatenate([np.full(len(example.right), i % N_FOLDS) for i, example in enumerate(examples)])
-    chances = np.zeros(len(right))
-    for held_out in range(N_FOLDS):
-        model = grow(matrix[fold != held_out], right[fold != held_out], seed)
-        chances[fold == held_out] = model.predict_proba(matrix[fold == held_out])[:, 1]
-    ends = np.cumsum([len(example.right) for example in examples])
+def fit_reader(examples: Sequence[Example], seed: int) -> tuple[Any, Any, Any]:
+    """The fitted classifiers: of a code by itself, of a code among the others, of the DP among them."""
+    counts = np.concatenate([e.counts for e in examples])
+    fold = np.concatenate([np.full(len(e.right), i % N_FOLDS) for i, e in enumerate(examples)])
+    ends = np.cumsum([len(e.right) for e in examples])
+    starts = ends - [len(e.right) for e in examples]
+    right = np.concatenate([e.right for e in examples])
+
+    def out_of_fold(matrix: Floats, settings: dict[str, Any]) -> npt.NDArray[np.float64]:
+        chances = np.zeros(len(right))
+        for held_out in range(N_FOLDS):
+            learned = (fold != held_out) & counts
+            model = grow(matrix[learned], right[learned], seed, **settings)
+            chances[fold == held_out] = model.predict_proba(matrix[fold == held_out])[:, 1]
+        return chances
+
+    alone = np.concatenate([e.matrix for e in examples])
+    first = out_of_fold(alone, ATTESTED)
+    among = np.concatenate(
+        [among_matrix(e.matrix, first[a:b], e.candidates) for e, a, b in zip(examples, starts, ends, strict=True)]
+    )
+    second = out_of_fold(among, AMONG)
     wide = np.concatenate(
         [
-            principal_matrix(e.matrix, chances[end - len(e.right) : end], e.candidates, e.selection)
-            for e, end in zip(examples, ends, strict=True)
+            principal_matrix(e.matrix, second[a:b], e.candidates, e.case.selection)
+            for e, a, b in zip(examples, starts, ends, strict=True)
         ]
     )
-    is_dp = np.concatenate([example.principal for example in examples])
-    return grow(matrix, right, seed), grow(wide, is_dp, seed, max_leaf_nodes=_PRINCIPAL_LEAVES)
+    is_dp = np.concatenate([e.principal for e in examples])
+    return (
+        grow(alone[counts], right[counts], seed, **ATTESTED),
+        grow(among[counts], right[counts], seed, **AMONG),
+        grow(wide[counts], is_dp[counts], seed, **PRINCIPAL),
+    )
+
+
+def measure_folds(
+    examples: Sequence[Example], seed: int, progress: Progress = lambda message: None
+) -> list[FoldMeasure]:
+    """Whole coding of each report by forests grown on the other four fifths, by manner, the rules alone beside."""
+    rows: dict[tuple[str, bool], list[tuple[int, ...]]] = {}
+    for held_out in range(N_FOLDS):
+        progress(f"Pli {held_out + 1} sur {N_FOLDS}…")
+        learned = [e for i, e in enumerate(examples) if i % N_FOLDS != held_out]
+        forests = Forests(*(forest_of(m, c) for m, c in zip(fit_reader(learned, seed), _ALL_COLUMNS, strict=True)))
+        for example in examples[held_out::N_FOLDS]:
+            for rules_alone, selection in _both(example, forests):
+                key = (example.gold.report_id[0], rules_alone)
+                rows.setdefault(key, []).append(_counted(example.gold, selection))
+    return [
+        _measure(MANNERS[letter], alone, np.array(rows[letter, alone]))
+        for letter in MANNERS
+        for alone in (True, False)
+        if (letter, alone) in rows
+    ]
+
+
+def _both(example: Example, forests: Forests) -> Iterator[tuple[bool, Selection]]:
+    case = example.case
+    assert case.report is not None  # noqa: S101  # see `examples_of`
+    yield True, case.selection
+    outlook = forests.outlook(example.candidates, case.proposals.present, case.selection)
+    yield False, reconsider(case.report, case.edition, outlook, case.proposals, case.selection)[1]
+
+
+def _counted(gold: GoldReport, selection: Selection) -> tuple[int, ...]:
+    proposed = gold.counted(selection.codes)
+    review = frozenset(item.code for item in selection.review)
+    right_dp = selection.dp is not None and selection.dp.proposal.code in gold.dp
+    return len(proposed & gold.codes), len(proposed), len(gold.codes), right_dp, len(review & gold.codes)
+
+
+def _measure(manner: str, rules_alone: bool, rows: npt.NDArray[np.int64]) -> FoldMeasure:
+    right, proposed, gold, dp, in_review = rows.sum(axis=0)
+    scores = precision_recall_f1(right, proposed, gold)
+    return FoldMeasure(manner, rules_alone, len(rows), *scores, dp / len(rows), in_review / gold)

@@ -50,7 +50,7 @@ class RerankerRecipe:
     lr: float = 2e-3
     list_length: int = 48
     n_by_words: int = 8
-    n_spoken: int = 26_000
+    n_spoken: int = 60_000
     n_entries: int = 5_000
     n_official: int = 3_000
     n_short: int = 1_000
