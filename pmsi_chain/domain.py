@@ -173,7 +173,8 @@ class CodedDiagnosis(Value):
     """A diagnosis in its position, with its proof.
 
     Attributes:
-        confidence: calibrated probability that the code is attested, in [0, 1].
+        confidence: in [0, 1], the chance that a coder would code it, where words name it; of a code that a rule makes
+            of others or that the situation imposes, the calibrated probability that its words attest it.
         rule_id, rule_source: the rule that puts it in its position.
         reasons: why it was chosen and put there, short French phrases, strongest first.
     """

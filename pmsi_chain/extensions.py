@@ -57,8 +57,8 @@ _SAID_BESIDE: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
         "D509",
         re.compile(
             r"(?:due?s?|liee?s?|secondaires?|consecutives?|attribuee?s?|imputee?s?|rapportee?s?|en rapport|par|sur)\b"
-            r"(?! carence)[^.;\n]{0,60}?\b(?:saignement|hemorr|pertes? de sang|pertes? sanguine|metrorr|menorr|"
-            r"menometrorr|hematurie|melena|rectorr|spoliation|regles abondantes)"
+            r"(?! carence)(?:(?!\b(?:sans|ni|pas)\b)[^.;\n]){0,60}?\b(?:saignement|hemorr|pertes? de sang|"
+            r"pertes? sanguine|metrorr|menorr|menometrorr|hematurie|melena|rectorr|spoliation|regles abondantes)"
         ),
         "D500",
         "carence en fer par perte de sang",

@@ -89,6 +89,7 @@ def _refined(report: Report, edition: Cim10Edition, proposal: Proposal, depth: i
         return proposal
     own = _own_words(edition, family)
     beside, said = _said(report, proposal)
+    own = {code: _unless_said(edition.entry(code).label, variants, said) for code, variants in own.items()}
     ranked = []
     for code in family:
         near = max((_support(words, beside, own) for words in own[code]), default=0.0)
@@ -138,8 +139,10 @@ def _of_several_sites(report: Report, edition: Cim10Edition, proposal: Proposal)
         return proposal
     beside, _ = _said(report, proposal)
     labels = [edition.entry(child).label.rpartition(" - ")[2] for child in edition.children(proposal.code[:4])]
-    n_said = sum(bool((_content(label) - _NO_SITE) & beside) for label in labels)
-    if n_said < 2 and _form("multiples") not in beside:
+    said = [sites for label in labels if (sites := (_content(label) - _NO_SITE) & beside)]
+    # « lombaire » stands in two labels of the spine, « cheville et pied » is one site
+    joints = several.label.endswith("Sièges multiples") and len(said) > 1 and len(frozenset().union(*said)) > 1
+    if not joints and _form("multiples") not in beside:
         return proposal
     return _replaced(edition, proposal, code, "plusieurs sièges nommés")
 
@@ -212,6 +215,13 @@ def _variants(label: str) -> list[str]:
     bare = _ASIDE.sub(" ", label)
     variants = [_BRACKETED.sub(r" \1 ", bare), _BRACKETED.sub(" ", bare), " ".join(_BRACKETED.findall(bare))]
     return [*variants, _WITHOUT.sub(" ", variants[1])] if _WITHOUT.search(variants[1]) else variants
+
+
+def _unless_said(label: str, variants: tuple[frozenset[str], ...], said: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """The wordings of a label without the one that leaves out what it denies, where that is said."""
+    found = _WITHOUT.search(label)
+    denied = (_content(found.group()) - _NEGATIONS - _VAGUE) & said if found else frozenset()
+    return tuple(words for words in variants if words & denied) if denied else variants
 
 
 def _content(text: str) -> frozenset[str]:

@@ -154,6 +154,7 @@ def test_what_the_guide_wants_named_is_only_for_review(chain: CodingChain, text:
         ("anémie ferriprive sur ménorragies", "D509", "D500"),
         ("anémie par carence en fer, dans un contexte de régime", "D509", "D509"),
         ("anémie par carence en fer sans saignement extériorisé", "D509", "D509"),
+        ("anémie ferriprive secondaire à un régime, sans hémorragie", "D509", "D509"),
         ("dépendance à l'alcool, toujours active", "F102", "F1024"),
         ("dépendance à l'alcool, deux bouteilles de vin par jour", "F102", "F1024"),
         ("dépendance à l'alcool, ne boit plus depuis 2010", "F102", "F102"),

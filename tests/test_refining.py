@@ -1,0 +1,49 @@
+"""A code by its most precise form, from the words beside it. All passages are invented."""
+
+from __future__ import annotations
+
+import pytest
+
+from pmsi_chain.nomenclature import load_cim10
+from pmsi_chain.refining import refine
+from pmsi_chain.selection import Proposal
+from tests.reading_support import bare_reader
+
+
+def refined(text: str, named: str, code: str) -> str:
+    report = bare_reader().read(f"Évolution : {text}.")
+    start = report.text.index(named)
+    proposal = Proposal(code, "", 0.9, (report.proof(start, start + len(named), 0.9),), ("dp", "das"))
+    [found] = refine(report, load_cim10(), [proposal])
+    return found.code
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "code", "expected"),
+    [
+        ("épisode dépressif sévère reconnu", "épisode dépressif", "F329", "F322"),
+        ("épisode dépressif sévère avec symptômes psychotiques", "épisode dépressif", "F329", "F329"),
+        ("épisode dépressif traité", "épisode dépressif", "F329", "F329"),
+        ("insuffisance respiratoire aiguë hypercapnique", "insuffisance respiratoire aiguë", "J9609", "J9601"),
+    ],
+)
+def test_the_words_beside_choose_the_sibling_and_what_a_label_denies_need_not_be_said(
+    text: str, named: str, code: str, expected: str
+) -> None:
+    assert refined(text, named, code) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "code", "expected"),
+    [
+        ("polyarthrite rhumatoïde des mains et des genoux", "polyarthrite rhumatoïde", "M069", "M0690"),
+        ("polyarthrite rhumatoïde à localisations multiples", "polyarthrite rhumatoïde", "M069", "M0690"),
+        ("spondylarthrose lombaire traitée", "spondylarthrose", "M478", "M4786"),
+        ("spondylarthrose lombaire traitée", "spondylarthrose lombaire", "M4786", "M4786"),
+        ("arthrite de la cheville et du pied", "arthrite", "M139", "M139"),
+    ],
+)
+def test_several_joints_are_sieges_multiples_and_one_region_is_not(
+    text: str, named: str, code: str, expected: str
+) -> None:
+    assert refined(text, named, code) == expected
