@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pmsi_chain.domain import Evidence
 from pmsi_chain.nomenclature import Cim10Edition
@@ -51,29 +51,47 @@ _AT_ONCE = re.compile(
 _DAY = 24
 
 
-#: Code, words of the same sentence, the code that they make of it, why.
-_SAID_BESIDE: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
-    (
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A code that words of the same sentence make precise.
+
+    Attributes:
+        said: the words; the group « said » is what must be told of today.
+        unless: words of the sentence with which they say something else.
+    """
+
+    code: str
+    said: re.Pattern[str]
+    precise: str
+    reason: str
+    unless: re.Pattern[str] = re.compile("$^")
+
+
+_SAID_BESIDE = (
+    _Beside(
         "D509",
         re.compile(
-            r"(?:due?s?|liee?s?|secondaires?|consecutives?|attribuee?s?|imputee?s?|rapportee?s?|en rapport|par|sur)\b"
-            r"(?! carence)(?:(?!\b(?:sans|ni|pas)\b)[^.;\n]){0,60}?\b(?:saignement|hemorr|pertes? de sang|"
-            r"pertes? sanguine|metrorr|menorr|menometrorr|hematurie|melena|rectorr|spoliation|regles abondantes)"
+            r"\b(?:dues?|liee?s?|secondaires?|consecutives?|attribuee?s?|imputee?s?|rapportee?s?|en rapport|sur|par)\b "
+            r"(?:aux? |a |avec )?(?:une? |des? |les? |la |l'|d')?(?!risque)(?:[\w-]+ ){0,3}?(?<!risque )"
+            r"(?P<said>saignement|hemorrag(?!iq)|hemorro|pertes? (?:de sang|sanguine)|metrorr|menorr|menometrorr|"
+            r"hematurie|melena|rectorr|spoliation|regles abondantes)"
         ),
         "D500",
         "carence en fer par perte de sang",
     ),
-    (
+    _Beside(
         "F102",
         re.compile(
-            r"(?:toujours|encore) (?:active|consomm)|"
+            r"(?P<said>(?:toujours|encore) (?:active|consomm)|"
             r"consommation (?:\w+ )?(?:actuelle|quotidienne|persistante|poursuivie)|"
-            r"poursui(?:t|vi|te|vie) (?:de )?(?:sa|la|une) consommation|\b(?:boit|consomme) (?!plus)|non sevree?\b|"
+            r"poursui(?:t|vi|te|vie) (?:de )?(?:sa|la|une) consommation|"
+            r"(?<!ne )(?<!en )\b(?:boit|consomme) (?!plus|pas|jamais)|non sevree?\b|"
             r"(?:verres?|bouteilles?|litres?|bieres?|unites|canettes?)[^.;\n]{0,25}(?:par jour|/ ?j|quotidien)|"
-            r"refus\w* (?:de |d'|du |le |tout )?(?:sevrage|arreter)|n'a pas souhaite (?:d')?arreter"
+            r"refus\w* (?:de |d'|du |le |tout )?sevrage|n'a pas souhaite (?:d')?arreter)"
         ),
         "F1024",
         "consommation actuelle",
+        re.compile(r"(?<!non )\bsevre|abstinen|jusqu'en|tabac|tabagi|cannabi|d'eau\b|\bbuvait"),
     ),
 )
 
@@ -113,22 +131,22 @@ def extended(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal
         ending, proofs = ("00", (proof, early)) if early is not None else ("0", (proof,))
         first = {code: code[:-1] + ending for code in infarctions}
         proposals = _extended(edition, proposals, first, proofs, "première prise en charge de l'infarctus")
-    for code, words_beside, precise, reason in _SAID_BESIDE:
+    for row in _SAID_BESIDE:
         known = {p.code: p for p in proposals}
-        proof = _beside(report, known[code], words_beside) if code in known and precise not in known else None
+        proof = _proof_beside(report, known[row.code], row) if row.code in known and row.precise not in known else None
         if proof is not None:
-            proposals = _extended(edition, proposals, {code: precise}, (proof,), reason)
+            proposals = _extended(edition, proposals, {row.code: row.precise}, (proof,), row.reason)
     return list(proposals)
 
 
-def _beside(report: Report, proposal: Proposal, pattern: re.Pattern[str]) -> Evidence | None:
-    """Words in a sentence that proves a proposal, told of today."""
-    for evidence in proposal.evidence:
-        index = report.sentence_at(evidence.start)
-        if index is not None:
-            for _, start, end in report.matches(pattern, report.sentences[index]):
-                if not report.context_at(start, end) & NOT_NOW:
-                    return report.proof(start, end, _TOLD)
+def _proof_beside(report: Report, proposal: Proposal, row: _Beside) -> Evidence | None:
+    """The words of a row in a sentence that proves a proposal, told of today."""
+    for index in dict.fromkeys(report.sentence_at(e.start) for e in proposal.evidence):
+        if index is None or next(report.matches(row.unless, report.sentences[index]), None) is not None:
+            continue
+        for _, start, end in report.matches(row.said, report.sentences[index], "said"):
+            if not report.context_at(start, end) & NOT_NOW:
+                return report.proof(start, end, _TOLD)
     return None
 
 

@@ -54,7 +54,7 @@ _LASTING = re.compile(
     r"B23|B24|D5[5-8]|D6[6-8]|H(?:25|26|35|36|40|54|9)|Q|Z"
 )
 #: What is over once it stands in a list of antecedents, dated or not: injuries, poisonings, pregnancies.
-_OVER = re.compile(r"S|T(?:[0-7]|8[0-8])|O")
+_OVER = re.compile(r"S|T(?:[0-6]|7[0-79])|O(?!09|1[0-6]|2[4-9]|3)")
 #: First characters of a past disease → code of personal history.
 _HISTORY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), code)
@@ -127,7 +127,7 @@ def build_proposals(
     present = without_vaguer(edition, present)
     kept = {p.code for p in present}
     order = sorted(present, key=lambda p: (-p.probability, p.evidence[0].start, p.code))
-    measured = tuple(p for p in unsure if not any(code[:3] in _same_problem(p.code) for code in kept))
+    measured = tuple(p for p in unsure if not any(code[:3] in same_problem(p.code) for code in kept))
     return Proposals(
         tuple(order), _unsure(report, edition, doubtful, kept), _unsure(report, edition, recalled, kept), measured
     )
@@ -139,7 +139,7 @@ def _with(present: Sequence[Proposal], more: Sequence[Proposal]) -> list[Proposa
     return [*present, *(p for p in more if p.code[:4] not in known)]
 
 
-def _same_problem(code: str) -> frozenset[str]:
+def same_problem(code: str) -> frozenset[str]:
     """Categories one of which, once attested, leaves nothing to ask of a value."""
     return next((group for group in _PROBLEMS if code[:3] in group), frozenset((code[:3],)))
 

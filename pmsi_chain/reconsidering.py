@@ -8,17 +8,17 @@ the situation imposes stands; any other gives way to a code that the second read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pmsi_chain.codes import cim10_display
 from pmsi_chain.combining import is_asterisk
 from pmsi_chain.decision import explained
-from pmsi_chain.describing import Outlook
+from pmsi_chain.describing import Candidate, Outlook
 from pmsi_chain.domain import ReviewItem
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
-from pmsi_chain.proposals import Proposals
+from pmsi_chain.proposals import Proposals, same_problem
 from pmsi_chain.reading import Report
 from pmsi_chain.rules import position_rule
 from pmsi_chain.selection import Choice, Proposal, Selection, for_review
@@ -32,8 +32,10 @@ _USUAL_CODE, _USUAL_REVIEW = 0.7, 0.5
 #: the least chance, of all, that it is coded.
 DP_MARGIN, DP_LEAST, DP_CODED = 0.05, 0.3, 0.2
 _MAX_SHOWN = 6
-#: Beginnings of codes that this reading leaves to the rules: circumstances and germs.
-_LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98")
+#: Characters of a text from which chances are shown: the forests have learned from none that is shorter.
+_LEAST_CHARS = 900
+#: Beginnings of codes that this reading leaves to the rules: circumstances, germs, treatments that impose a DP.
+_LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98", "Z51")
 #: Sections that list what the patient also has: nobody says there that it was cared for.
 _LISTS = frozenset({"comorbidites", "identite"})
 TOLD = "dit par le texte sans être nommé"
@@ -61,7 +63,7 @@ def reconsider(
     added = min(1.0, ADDED * code_threshold / _USUAL_CODE)
     least = min(1.0, SHOWN * review_threshold / _USUAL_REVIEW)
     proposals = {p.code: p for p in proposed.present}
-    measured = {p.code[:3] for p in proposed.measured}
+    measured = {category for p in proposed.measured for category in same_problem(p.code)}
     unnamed = {c.code for c in outlook.candidates.values() if c.code[:3] in measured and not c.is_named}
 
     def proposal_of(code: str) -> Proposal:
@@ -69,7 +71,9 @@ def reconsider(
         proposals[code] = found = replace(found, probability=max(found.probability, round(outlook.chances[code], 4)))
         return found
 
-    selection = _with_dp(edition, outlook, selection, unnamed, proposal_of)
+    literal = _literal(outlook)
+    barred = unnamed | {code for code in outlook.candidates if _sibling_is_said(outlook, literal, code)}
+    selection = _with_dp(edition, outlook, selection, barred, proposal_of)
     taken = {c.proposal.code for c in (selection.dp, selection.dr) if c is not None}
     coded: dict[str, Choice] = {}
     review: list[ReviewItem] = []
@@ -88,7 +92,7 @@ def reconsider(
         vaguer = _vaguer(edition, code, coded)
         if vaguer is None and any(other[:3] == code[:3] for other in (*taken, *coded)):
             continue
-        if _sibling_is_named(outlook, code) or explained(code, {*taken, *coded}):
+        if _sibling_is_said(outlook, literal, code) or explained(code, {*taken, *coded}):
             continue
         listed_only = code in proposals and proposals[code].sections <= _LISTS
         if chance < added or is_asterisk(code) or listed_only or code in unnamed:
@@ -99,6 +103,10 @@ def reconsider(
         found = proposal_of(code)
         reasons = found.reasons or (TOLD,)
         coded[code] = Choice(found, "das", position_rule("das", code).id, reasons)
+    for code in list(coded):
+        why = explained(code, {*taken, *coded} - {code})
+        if why:
+            review.append(_doubt(coded.pop(code).proposal, outlook, why))
     left = {*coded, *taken}
     review = [item for item in (*selection.review, *review) if item.code not in left]
     listed = {item.code for item in review}
@@ -107,9 +115,10 @@ def reconsider(
         for code in shown
         if code not in listed and code not in left
     ][:_MAX_SHOWN]
-    das = tuple(_as_likely(outlook, choice) for choice in coded.values())
-    dp = _as_likely(outlook, selection.dp) if selection.dp is not None else None
-    return tuple(proposals.values()), replace(selection, dp=dp, das=das, review=tuple(review))
+    selection = replace(selection, das=tuple(coded.values()), review=tuple(review))
+    if len(report.text) >= _LEAST_CHARS:
+        selection = _with_chances(outlook, selection)
+    return tuple(proposals.values()), selection
 
 
 def _with_dp(
@@ -118,7 +127,9 @@ def _with_dp(
     """The selection with the likeliest DP, the rules' own one among the DAS."""
     ours = selection.dp
     if ours is not None and (
-        not _is_named(outlook, ours.proposal.code) or ours.rule_id != position_rule("dp", ours.proposal.code).id
+        ours.proposal.code.startswith("Z")
+        or not _is_named(outlook, ours.proposal.code)
+        or ours.rule_id != position_rule("dp", ours.proposal.code).id
     ):
         return selection  # imposed by the situation, or made of several codes
     able = [
@@ -129,7 +140,6 @@ def _with_dp(
         and not is_asterisk(code)
         and not code.startswith(_LEFT_TO_RULES)
         and outlook.chances[code] >= DP_CODED
-        and not _sibling_is_named(outlook, code)
         and (ours is None or code[:3] != ours.proposal.code[:3] or _is_likelier(outlook, code, ours.proposal.code))
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
@@ -150,7 +160,13 @@ def _with_dp(
         )
         if edition.is_allowed(code, "das") and code[:3] != best[:3]:
             das.insert(0, Choice(ours.proposal, "das", position_rule("das", code).id, ours.proposal.reasons))
-    return replace(selection, dp=Choice(found, "dp", rule, reasons), das=tuple(das), runner_up=runner_up)
+    dp = Choice(found, "dp", rule, reasons)
+    return replace(selection, dp=dp, das=tuple(das), runner_up=runner_up)
+
+
+def _with_chances(outlook: Outlook, selection: Selection) -> Selection:
+    dp = _as_likely(outlook, selection.dp) if selection.dp is not None else None
+    return replace(selection, dp=dp, das=tuple(_as_likely(outlook, choice) for choice in selection.das))
 
 
 def _as_likely(outlook: Outlook, choice: Choice) -> Choice:
@@ -167,13 +183,20 @@ def _is_named(outlook: Outlook, code: str) -> bool:
     return candidate is not None and candidate.is_named and not code.startswith(_LEFT_TO_RULES)
 
 
-def _sibling_is_named(outlook: Outlook, code: str) -> bool:
+def _literal(outlook: Outlook) -> dict[str, list[Candidate]]:
+    """Candidates said in their own wording, by category."""
+    found: dict[str, list[Candidate]] = {}
+    for candidate in outlook.candidates.values():
+        if candidate.is_literal:
+            found.setdefault(candidate.code[:3], []).append(candidate)
+    return found
+
+
+def _sibling_is_said(outlook: Outlook, literal: Mapping[str, Sequence[Candidate]], code: str) -> bool:
     """Whether the very words that would tell a code say another one of its category: « escarre de stade II »."""
     candidate = outlook.candidates[code]
     return not candidate.is_named and any(
-        other.is_literal and other.start < candidate.end and other.end > candidate.start
-        for sibling, other in outlook.candidates.items()
-        if sibling[:3] == code[:3]
+        other.start < candidate.end and other.end > candidate.start for other in literal.get(code[:3], ())
     )
 
 

@@ -37,6 +37,13 @@ _VAGUE = frozenset(
 )  # fmt: skip
 #: The fifth character of codes that tell the site of a disease of joints or of the spine, and its label.
 _SEVERAL_SITES, _SITES_LABEL = "0", re.compile(r" - (?:Sièges|Localisations vertébrales) multiples$")
+#: Fifth characters that name no site.
+_NO_SITE_YET = ("", "9")
+#: Where the sites of a disease end, and how several are told at once.
+_SITES_END = re.compile(r"[,;:.()\n]|\b(?:protheses?|fractures?|antecedents?|sequelles?|depuis|trait\w+)\b")
+_SITES_SAID = re.compile(
+    r"(?:sieges?|localisations?|articulations?|atteintes?) multiples|multiples (?:sieges|localisations|articulations)"
+)
 _NO_SITE = frozenset(
     stem(w).rstrip("e") for w in ("articulation", "articulations", "région", "siège", "sièges", "multiples", "autres",
     "localisations", "vertébrales", "précisé", "parties")
@@ -54,6 +61,8 @@ _SAID_AS = {
     "tremens": "delirium", "sevre": "abstinente", "abstinent": "abstinente", "actif": "actuelle", "active": "actuelle",
     "actuellement": "actuelle", "actuel": "actuelle", "persistent": "persistant",
     "persiste": "persistant", "primitive": "primaire", "primitif": "primaire",
+    "saignement": "hemorragie", "hemorragique": "hemorragie", "perfore": "perforation", "perforee": "perforation",
+    "delirant": "psychotiques", "delirantes": "psychotiques", "hallucinations": "psychotiques",
     "convulsive": "convulsions", "convulsives": "convulsions", "comitiale": "convulsions",
     "consommation": "utilisation", "consommateur": "utilisation", "consommatrice": "utilisation",
 }  # fmt: skip
@@ -134,17 +143,21 @@ def _shared_start(codes: Sequence[str]) -> str:
 def _of_several_sites(report: Report, edition: Cim10Edition, proposal: Proposal) -> Proposal:
     """« polyarthrite des mains et des genoux » by its fifth character « Sièges multiples » (CIM-10 FR, ch. XIII)."""
     code = proposal.code[:4] + _SEVERAL_SITES
-    several = edition.get(code) if len(proposal.code) in (4, 5) and proposal.code[0] == "M" else None
-    if several is None or code == proposal.code or not _SITES_LABEL.search(several.label):
+    several = edition.get(code) if proposal.code[0] == "M" and proposal.code[4:] in _NO_SITE_YET else None
+    if several is None or not _SITES_LABEL.search(several.label):
         return proposal
-    beside, _ = _said(report, proposal)
     labels = [edition.entry(child).label.rpartition(" - ")[2] for child in edition.children(proposal.code[:4])]
-    said = [sites for label in labels if (sites := (_content(label) - _NO_SITE) & beside)]
-    # « lombaire » stands in two labels of the spine, « cheville et pied » is one site
-    joints = several.label.endswith("Sièges multiples") and len(said) > 1 and len(frozenset().union(*said)) > 1
-    if not joints and _form("multiples") not in beside:
-        return proposal
-    return _replaced(edition, proposal, code, "plusieurs sièges nommés")
+    for evidence in proposal.evidence:
+        index = report.sentence_at(evidence.start)
+        if index is None:
+            continue
+        behind = _SITES_END.split(fold(report.text[evidence.start : report.sentences[index].end]), maxsplit=1)[0]
+        said = [sites for label in labels if (sites := (_content(label) - _NO_SITE) & _content(behind))]
+        # « lombaire » stands in two labels of the spine, « cheville et pied » is one site
+        joints = several.label.endswith("Sièges multiples") and len(said) > 1 and len(frozenset().union(*said)) > 1
+        if joints or _SITES_SAID.search(behind):
+            return _replaced(edition, proposal, code, "plusieurs sièges nommés")
+    return proposal
 
 
 def _measured(report: Report, edition: Cim10Edition, proposal: Proposal) -> Proposal:
@@ -218,10 +231,10 @@ def _variants(label: str) -> list[str]:
 
 
 def _unless_said(label: str, variants: tuple[frozenset[str], ...], said: frozenset[str]) -> tuple[frozenset[str], ...]:
-    """The wordings of a label without the one that leaves out what it denies, where that is said."""
+    """The wordings of a label; none where what it denies is said."""
     found = _WITHOUT.search(label)
     denied = (_content(found.group()) - _NEGATIONS - _VAGUE) & said if found else frozenset()
-    return tuple(words for words in variants if words & denied) if denied else variants
+    return () if denied else variants
 
 
 def _content(text: str) -> frozenset[str]:

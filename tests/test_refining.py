@@ -22,7 +22,9 @@ def refined(text: str, named: str, code: str) -> str:
     ("text", "named", "code", "expected"),
     [
         ("épisode dépressif sévère reconnu", "épisode dépressif", "F329", "F322"),
-        ("épisode dépressif sévère avec symptômes psychotiques", "épisode dépressif", "F329", "F329"),
+        ("épisode dépressif sévère avec symptômes psychotiques", "épisode dépressif", "F329", "F323"),
+        ("épisode dépressif, sévère, avec idées délirantes", "épisode dépressif", "F329", "F323"),
+        ("ulcère gastrique, aigu et hémorragique", "ulcère gastrique", "K259", "K250"),
         ("épisode dépressif traité", "épisode dépressif", "F329", "F329"),
         ("insuffisance respiratoire aiguë hypercapnique", "insuffisance respiratoire aiguë", "J9609", "J9601"),
     ],
@@ -40,7 +42,9 @@ def test_the_words_beside_choose_the_sibling_and_what_a_label_denies_need_not_be
         ("polyarthrite rhumatoïde à localisations multiples", "polyarthrite rhumatoïde", "M069", "M0690"),
         ("spondylarthrose lombaire traitée", "spondylarthrose", "M478", "M4786"),
         ("spondylarthrose lombaire traitée", "spondylarthrose lombaire", "M4786", "M4786"),
-        ("arthrite de la cheville et du pied", "arthrite", "M139", "M139"),
+        ("goutte de la cheville et du pied", "goutte", "M109", "M109"),
+        ("goutte du genou, antécédent de prothèse de hanche", "goutte", "M109", "M109"),
+        ("polyarthrite rhumatoïde en échec de multiples lignes", "polyarthrite rhumatoïde", "M069", "M069"),
     ],
 )
 def test_several_joints_are_sieges_multiples_and_one_region_is_not(

@@ -83,6 +83,10 @@ def test_a_sentence_addressed_to_a_machine_is_not_read() -> None:
         ("Évolution : un globe vésical a été constaté, une sonde urinaire a été posée.", (True,)),
         ("Évolution : confusion nocturne. Elle a cédé sous halopéridol. Appétit conservé.", (True, True, False)),
         ("Évolution : confusion nocturne. Appétit conservé.", (False, False)),
+        ("Évolution : kyste rénal simple, CRP à 12 mg/L.", (False,)),
+        ("Évolution : trait de fracture, position antalgique, examens complémentaires.", (False,)),
+        ("Évolution : hallux valgus bilatéral. Elle est traitée par lévothyroxine.", (False, True)),
+        ("Évolution : lombalgie sans traitement.", (False,)),
         ("Évolution : confusion nocturne. Le bisoprolol a été poursuivi.", (False, True)),
     ],
 )
@@ -158,6 +162,11 @@ def test_what_the_guide_wants_named_is_only_for_review(chain: CodingChain, text:
         ("dépendance à l'alcool, toujours active", "F102", "F1024"),
         ("dépendance à l'alcool, deux bouteilles de vin par jour", "F102", "F1024"),
         ("dépendance à l'alcool, ne boit plus depuis 2010", "F102", "F102"),
+        ("dépendance à l'alcool, ne boit pas d'alcool depuis l'entrée", "F102", "F102"),
+        ("dépendance à l'alcool sevrée depuis 2015, buvait 10 verres par jour", "F102", "F102"),
+        ("anémie par carence en fer, recherche de saignement négative", "D509", "D509"),
+        ("anémie ferriprive traitée par fer, absence de saignement extériorisé", "D509", "D509"),
+        ("anémie par carence en fer sur AVC hémorragique ancien", "D509", "D509"),
     ],
 )
 def test_words_beside_give_the_precise_form(text: str, code: str, expected: str) -> None:
@@ -303,9 +312,31 @@ def test_a_dp_that_would_hardly_be_coded_takes_no_place() -> None:
 
 def test_a_dp_that_the_situation_imposes_stands() -> None:
     imposed = Choice(proposal(read(TEXT), "Z511"), "dp", "GM2026-VI-T1")
-    after = seen_again(Selection(dp=imposed), outlook(read(TEXT), I509=0.99))
+    after = seen_again(Selection(dp=imposed), outlook(read(TEXT), I509=0.99, Z511=0.3))
     assert after.dp is not None
     assert after.dp.proposal.code == "Z511"
+
+
+def test_treatments_that_impose_a_dp_are_left_to_the_rules() -> None:
+    after = seen_again(Selection(dp=choice("C509", "dp")), outlook(read(TEXT), C509=0.5, Z511=0.9, Z515=0.9))
+    assert after.dp is not None
+    assert after.dp.proposal.code == "C509"
+    assert (after.das, after.review) == ((), ())
+
+
+@pytest.mark.parametrize(("times", "confidence"), [(1, 0.9), (20, 0.6)])
+def test_the_chance_is_shown_where_the_text_is_as_long_as_those_learned_from(times: int, confidence: float) -> None:
+    report = read(TEXT * times)
+    before = Selection(dp=Choice(proposal(report, "J181"), "dp", position_rule("dp", "J181").id))
+    _, after = reconsider(report, load_cim10(), outlook(report, J181=0.6), Proposals(()), before)
+    assert after.dp is not None
+    assert after.dp.proposal.probability == confidence
+
+
+def test_a_symptom_goes_with_the_disease_that_explains_it() -> None:
+    after = seen_again(Selection(dp=choice("K800", "dp")), outlook(read(TEXT), K800=0.9, I509=0.6, R060=0.8))
+    assert [c.proposal.code for c in after.das] == ["I509"]
+    assert [(item.code, "I50.9" in item.reason) for item in after.review] == [("R060", True)]
 
 
 def test_siblings_are_not_coded_twice_but_the_precise_one_replaces_the_vague_one() -> None:

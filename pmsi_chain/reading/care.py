@@ -8,28 +8,35 @@ from __future__ import annotations
 import re
 
 _CARE = re.compile(
-    r"\b(?:trait|corrig|compens|supplement|complement|antibiot|transfus|surveill|adapt|ajust|majore|introdu|relais|"
-    r"poursui|substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|opere|drain|ponction|prise? en charge|"
-    r"reequilibr|regime|administr|prescri|mis(?:e|es)? (?:sous|en place|en route)|sous\b|debut|instaur|bilan|avis|"
-    r"consultation|explor|(?:re)?hydrat|remplissage|restriction|sond(?:e|age)|lavement|laxatif|enrichi|hyperprotein|"
-    r"dietet|orthophon|kine\b|kinesi|reeduc|mobilis|contention|immobilis|attelle|platre|suture|pare(?:e|es|s)?\b|"
-    r"parage|referm|nettoy|debrid|pansement|detersion|greffe|reduction|reduit|resection|exerese|ablation|embolis|"
-    r"soign|soulag|antalg|morphin|corticoid|collyre|creme|pommade|vitamin|matelas|isolement|suspen|interromp|"
-    r"arretee?\b|diminu|augment|modifi|leve[er]?s? (?:en|grace|par|apres)|(?:gueri|regress|resol|cede)\w* (?:avec|sous|"
-    r"grace|apres|par)|normalis|amelior|stabilis|equilibr|conseil|propos|evalu|depist|appareill|vaccin|vni\b|cpap|ppc\b|"
-    r"pose (?:d|de)|posee?s?\b|intub|ventil|reanim|nutrition|recad|apais|psycholog|accompagn)|"
-    r"\bmg\b|\bml/h\b|"
+    r"(?<!non )(?<!sans )(?<!pas de )(?<!aucun )(?<!aucune )"
+    r"\b(?:trait(?:e|ant)|corrig|compens|supplement|complement(?:s|ation)\b|antibiot|transfus|surveill|adapt|ajust|"
+    r"majoree?s?\b|majoration|introdu|relais|poursui|substitu|recharg|oxygen|perfus|anticoag|insulin|dialys|operat|"
+    r"operee?s?\b|drain|ponction|prise? en charge|reequilibr|regime|administr|prescri|mis(?:e|es)? (?:sous|en place|"
+    r"en route)|sous\b(?!-)|debute|instaur|bilan|avis|consultation|explor|(?:re)?hydrat|remplissage|restriction|"
+    r"sond(?:e|age)|lavement|laxatif|enrichi|hyperprotein|dietet|orthophon|kine\b|kinesi|reeduc|mobilis|contention|"
+    r"immobilis|attelle|platre|suture|paree?s?\b|parage|referm|nettoy|debrid|pansement|detersion|greffe|resection|"
+    r"exerese|ablation|embolis|soign|soulag|antalg|morphin|corticoid|collyre|creme|pommade|vitamin|matelas|isolement|"
+    r"suspendu|interromp|levee? (?:en|grace|par|apres)|(?:gueri|regress|resol|cede)\w* (?:avec|sous|grace|apres|par)|"
+    r"normalis|amelior|stabilis|equilibr|conseil|proposee?s?\b|depist|appareill|vni\b|cpap|ppc\b|posee?s? (?:puis|pour|"
+    r"le|a|en|par|jusqu)|pose d|a ete posee?|intub|ventil|reanim|nutrition|recadr|psycholog|accompagnement)|"
+    r"\bmg\b(?! ?/ ?(?:d?l|24))|"
     # … or a drug that is given for it
     r"\b(?:metformine|aspirine|\w{3,}(?:pril|sartan|olol|statine|dipine|gliflozine|gliptine|prazole|xaban|parine|"
     r"cilline|mycine|floxacine|setron|thyroxine|conazole|azepam|semide|dronate))\b"
 )
+#: What lies there and is no care, though its words are.
+_NO_CARE = re.compile(r"position antalgique")
 #: How a sentence refers back to what the one before it tells: « Elle a été corrigée », « Cette poussée ».
-_REFERS_BACK = re.compile(r"\s*(?:elles?|ils?|celle-ci|celui-ci|cel(?:a|ui)|cette|cet|ce|ces)\b")
+_REFERS_BACK = re.compile(
+    r"\s*(?:celle-ci|celui-ci|cela|"
+    r"(?:cette|cet|ce|ces) (?!patient|malade|monsieur|dame|homme|femme|jour|matin|soir|mois)|"
+    r"(?:elle|il)s? (?:a|ont|avait|avaient) (?:ete|cede|regresse|disparu)\b)"
+)
 
 
 def tells_care(folded: str) -> bool:
     """Whether a folded sentence tells a care."""
-    return _CARE.search(folded) is not None
+    return _CARE.search(_NO_CARE.sub("", folded)) is not None
 
 
 def refers_back(folded: str) -> bool:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from pmsi_chain.lexicon import Lexicon
     from pmsi_chain.nomenclature import Cim10Edition
 
-#: No condition is read from these: names, dates, addressees.
-#: A title, and the first names that may follow it.
-_TITLE_BEFORE = re.compile(
-    r"\b(?:MM?|Mr|Drs?|Prs?|(?i:Mme|Mlle|monsieur|madame|mademoiselle|docteur|professeur))\b\.?\s+"
-    r"(?:[A-ZÀ-Ý][\wÀ-ÿ'’.-]*\s+){0,2}$"
+#: A title with the first names that may follow it on its line; a place that bears a name.
+_NAME_BEFORE = re.compile(
+    r"(?:\b(?:MM?|Mr|D[rR]s?|P[rR]s?|(?i:Mme|Mlle|monsieur|madame|mademoiselle|docteur|professeur))\b"
+    r"(?:\.[^\S\n]*|[^\S\n]+)(?:(?:[A-ZÀ-Ý][\wÀ-ÿ'’-]*|[A-ZÀ-Ý]\.(?:-?[A-ZÀ-Ý]\.)?)[^\S\n]+){0,2}"
+    r"|\bnée?\s+|(?i:\b(?:h[ôo]pital|clinique|chu?|chs|centre|rue|unit[ée]|ehpad|accueil de jour))\s+(?:de\s+|d['’])?)$"
 )
+#: No condition is read from these: names, dates, addressees.
 _SILENT_SECTIONS = frozenset({"identite"})
 _NAMES_A_CONDITION = re.compile(r"hypo|hyper|anem|thrombop|thrombocytose|leucop|neutrop|amaigr|perte|fievre|acidos")
 
@@ -83,7 +84,7 @@ class Reader:
         hits = [
             (start, end, entry)
             for start, end, entry in self._lexicon.find(text)
-            if start not in measured and not (entry.kind == "lay" and _is_a_person(text, start))
+            if start not in measured and not (entry.kind == "lay" and _is_a_name(text, start))
         ]
         hit_starts = [start for start, _, _ in hits]
         out: list[Mention] = []
@@ -185,9 +186,9 @@ class _MentionMaker:
         return " ".join(words)
 
 
-def _is_a_person(text: str, start: int) -> bool:
-    """Whether a capitalised word stands behind a title: « le Dr Crohn », « Mme Jeanne Horton »."""
-    return text[start].isupper() and _TITLE_BEFORE.search(text[max(0, start - 60) : start]) is not None
+def _is_a_name(text: str, start: int) -> bool:
+    """Whether a capitalised word is a name: « le Dr Crohn », « Mme Jeanne Horton », « accueil de jour Alzheimer »."""
+    return text[start].isupper() and _NAME_BEFORE.search(text[max(0, start - 60) : start]) is not None
 
 
 def _measured(text: str, values: Sequence[LabValue]) -> frozenset[int]:

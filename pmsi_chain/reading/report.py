@@ -161,15 +161,18 @@ class Report:
         return self._folding[0]
 
     def matches(
-        self, pattern: re.Pattern[str], sentence: Sentence | None = None
+        self, pattern: re.Pattern[str], sentence: Sentence | None = None, group: str | int = 0
     ) -> Iterator[tuple[re.Match[str], int, int]]:
-        """Matches of a pattern in the folded text, or in one sentence of it, each with its place in `text`."""
+        """Matches of a pattern in the folded text, or in one sentence of it, with the place of a group in `text`.
+
+        The group must take part in every match and hold a character.
+        """
         shift = 0 if sentence is None else sentence.start
         folded, offsets = (
             self._folding if sentence is None else fold_with_offsets(self.text[sentence.start : sentence.end])
         )
         for match in pattern.finditer(folded):
-            yield match, shift + offsets[match.start()], shift + offsets[match.end() - 1] + 1
+            yield match, shift + offsets[match.start(group)], shift + offsets[match.end(group) - 1] + 1
 
     def section_at(self, position: int) -> str:
         """Normalised name of the section that holds a character offset; "autre" outside the text."""

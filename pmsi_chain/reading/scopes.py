@@ -25,6 +25,8 @@ _OPENS_A_CAUSE = frozenset({"a", "au", "aux", "par", "avec"})
 _PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
 _AFTER_DATE = frozenset({"avec", "pour", "sur", "un", "une", "des"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
+#: « une fille suivie pour … » is a relative, « petite fille suivie pour … » the patient.
+_FOLLOWED, _CHILD = frozenset({"suivi", "suivie", "suivis", "suivies"}), frozenset({"petite", "jeune", "petit"})
 _BEFORE_KIN = frozenset({"son", "sa", "ses", "la", "le", "un", "une", "deux"})
 #: « amené par son fils », « vit avec sa mère »: the relative acts, and has no disease.
 _KIN_ACTS = frozenset({"par", "avec", "chez", "a", "de", "du"})
@@ -186,6 +188,7 @@ def _relatives(tokens: Sequence[Token], clause: Clause) -> list[Scope]:
             at -= 1
         if at >= 0 and tokens[at].word in _KIN_ACTS:
             continue
+        is_child = index > 0 and tokens[index - 1].word in _CHILD
         after = tokens[index + 1 : index + 5]
         run: Run | None = None
         if "(" in token.gap and (not after or ")" in after[0].gap):
@@ -193,6 +196,7 @@ def _relatives(tokens: Sequence[Token], clause: Clause) -> list[Scope]:
         elif (
             any(sign in t.gap for t in after[:2] for sign in ":=(")
             or any(t.word in classes["kin_state"] for t in after[:3])
+            or (after and after[0].word in _FOLLOWED and not after[0].gap.strip() and not is_child)
             or any(a.word in {"a", "ont"} and b.word in _SUFFERED for a, b in pairwise(after))
         ):
             run = clause.kin_reach(index + 1)

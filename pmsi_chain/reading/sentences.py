@@ -129,7 +129,7 @@ def _is_abbreviation(text: str, first: int, stop: re.Match[str]) -> bool:
     before = text[max(first, stop.start() - 12) : stop.start()]
     if _ABBREVIATION.search(before):
         # « … vitamine D. » ends a sentence when a capital follows and a word precedes; « reçu M. Durand » does not.
-        lone = re.search(r"[a-zà-ÿ]{3,}[ ][A-LN-ZÀ-Ý]$", before)
+        lone = re.search(r"[a-zà-ÿ]{3,}[ ][A-LN-ZÀ-Ý]$|(?:prot[ée]ine|clonale?|pic|stade|classe) M$", before)
         return not (lone and re.match(r"\s+[A-ZÀ-Ý][a-zà-ÿ]", text[stop.end() : stop.end() + 6]))
     if re.search(r"(?:^|\s)\d{1,2}$", before) and first + len(before.strip()) >= stop.start():
         return True  # « 1. » that numbers an item

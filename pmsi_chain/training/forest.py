@@ -49,5 +49,5 @@ def forest_of(model: Any, columns: tuple[str, ...]) -> Forest:
 
 def write_forest(path: Path, model: Any, columns: tuple[str, ...]) -> None:
     """Write a fitted classifier for `Forest.from_path`."""
-    forest = asdict(forest_of(model, columns))
-    np.savez_compressed(path, allow_pickle=False, **{name: np.array(value) for name, value in forest.items()})
+    arrays: dict[str, Any] = {name: np.array(value) for name, value in asdict(forest_of(model, columns)).items()}
+    np.savez_compressed(path, **arrays)
