@@ -85,7 +85,7 @@ def decide(
         code_threshold: probability, in [0, 1], from which a code is chosen by itself. « Attested » alone is right nine
             times in ten from 0.50 (`bench evidence`, 300 pairs, 2026-11-22: precision 0.904 [0.849-0.956]). A whole
             report asks for more: rules alone reach a precision of 0.85 on 92 fictional ones at 0.70, the default, and
-            hardly more above; nine in ten are reached by the confidence of the second reading, from 0.70 on (`bench
+            hardly more above; nine in ten are reached by the confidence of the second reading, from 0.75 on (`bench
             coding`). To be read again after each training.
         review_threshold: probability from which it is listed for review, with the reason.
     """
