@@ -179,9 +179,12 @@ def test_nearest_are_legal_there_and_close_first(cim10: Cim10Edition) -> None:
 def test_nearest_is_legal_quick_and_never_the_code_itself(code: str, position: Position | None) -> None:
     edition = load_cim10("2025")
     edition.nearest("A00", position)
-    started = time.perf_counter()
-    found = edition.nearest(code, position)
-    assert time.perf_counter() - started < 0.05 * 4  # 50 ms on an idle core; the machine may be busy
+    seconds = []
+    for _ in range(3):  # 50 ms on an idle core; the machine may be busy, and pause once
+        started = time.perf_counter()
+        found = edition.nearest(code, position)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.05 * 4
     assert code not in found
     assert len(set(found)) == len(found) <= 5
     for near in found:
