@@ -230,7 +230,7 @@ class Describer:
             all(p.past for p in found),
             min(6, len({p.start for p in found})),
             len(sections),
-            any(about.cared[index] for index in sentences),
+            any(report.cares[index] for index in sentences),
             default_child(self._edition, code[:3]) == code,
             bool(siblings),
             max((about.best[s] for s in siblings), default=0.0) - about.best[code],
@@ -248,13 +248,12 @@ class _Whole:
 
     Attributes:
         best: highest cosine of each code; exact: codes that a link names in their own wording.
-        families: codes by category; cared: per sentence, whether it tells a care.
+        families: codes by category.
     """
 
     best: Mapping[str, float]
     exact: Collection[str]
     families: Mapping[str, Sequence[str]]
-    cared: Sequence[bool]
     is_unstructured: bool
 
     @classmethod
@@ -266,7 +265,6 @@ class _Whole:
             {code: max(p.cosine for p in found) for code, found in places.items()},
             {code for code, found in places.items() if any(p.link and p.link.exact and p.rank == 0 for p in found)},
             families,
-            report.cares,
             not any(s.name in ("evolution", "conclusion", "antecedents", "examen") for s in report.sections),
         )
 
@@ -379,12 +377,12 @@ def among_matrix(matrix: Floats, chances: npt.NDArray[np.float64], candidates: S
         named.sum(),
         np.sort(chances)[-_N_FIRST:].mean(),
     )
-    own = (chances, _place(chances), sibling, chances - sibling, rival, chances - rival)
+    own = (chances, _ranks(chances), sibling, chances - sibling, rival, chances - rival)
     n_rivals = (rivals & (chances > _IS_RIVAL)).sum(axis=1)
     return np.column_stack([matrix, *own, n_rivals, np.tile(whole, (len(candidates), 1))]).astype(np.float32)
 
 
-def _place(chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _ranks(chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Ranks from 0, the likeliest first."""
     return np.argsort(np.argsort(-chances, kind="stable"), kind="stable")
 
@@ -393,7 +391,7 @@ def principal_matrix(
     matrix: Floats, chances: npt.NDArray[np.float64], candidates: Sequence[Candidate], selection: Selection
 ) -> Floats:
     """(n, len(PRINCIPAL_COLUMNS)) of the candidates of one report."""
-    place = np.minimum(_place(chances), _LAST_PLACE)
+    place = np.minimum(_ranks(chances), _LAST_PLACE)
     dp = selection.dp.proposal.code if selection.dp else None
     first = [c.code == dp for c in candidates]
     return np.column_stack([matrix, chances, chances - chances.max(), place, first]).astype(np.float32)

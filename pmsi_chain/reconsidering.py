@@ -8,7 +8,7 @@ the situation imposes stands; any other gives way to a code that the second read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from pmsi_chain.codes import cim10_display
@@ -68,12 +68,11 @@ def reconsider(
 
     def proposal_of(code: str) -> Proposal:
         found = proposals.get(code) or _proposal(report, edition, outlook, code)
-        proposals[code] = found = replace(found, probability=max(found.probability, round(outlook.chances[code], 4)))
+        proposals[code] = found = max(found, _as_likely(outlook, found), key=lambda p: p.probability)
         return found
 
-    literal = _literal(outlook)
-    barred = unnamed | {code for code in outlook.candidates if _sibling_is_said(outlook, literal, code)}
-    selection = _with_dp(edition, outlook, selection, barred, proposal_of)
+    said_otherwise = _said_otherwise(outlook)
+    selection = _with_dp(edition, outlook, selection, unnamed | said_otherwise, proposal_of)
     taken = {c.proposal.code for c in (selection.dp, selection.dr) if c is not None}
     coded: dict[str, Choice] = {}
     review: list[ReviewItem] = []
@@ -92,7 +91,7 @@ def reconsider(
         vaguer = _vaguer(edition, code, coded)
         if vaguer is None and any(other[:3] == code[:3] for other in (*taken, *coded)):
             continue
-        if _sibling_is_said(outlook, literal, code) or explained(code, {*taken, *coded}):
+        if code in said_otherwise or explained(code, {*taken, *coded}):
             continue
         listed_only = code in proposals and proposals[code].sections <= _LISTS
         if chance < added or is_asterisk(code) or listed_only or code in unnamed:
@@ -140,7 +139,11 @@ def _with_dp(
         and not is_asterisk(code)
         and not code.startswith(_LEFT_TO_RULES)
         and outlook.chances[code] >= DP_CODED
-        and (ours is None or code[:3] != ours.proposal.code[:3] or _is_likelier(outlook, code, ours.proposal.code))
+        and (
+            ours is None
+            or code[:3] != ours.proposal.code[:3]
+            or outlook.chances[code] > outlook.chances[ours.proposal.code]
+        )
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
     least = DP_LEAST if ours is None else outlook.principal[ours.proposal.code] + DP_MARGIN
@@ -165,16 +168,18 @@ def _with_dp(
 
 
 def _with_chances(outlook: Outlook, selection: Selection) -> Selection:
-    dp = _as_likely(outlook, selection.dp) if selection.dp is not None else None
-    return replace(selection, dp=dp, das=tuple(_as_likely(outlook, choice) for choice in selection.das))
+    """The chance that a choice is right instead of the one that its wording is known, where words name it."""
+
+    def weighed(choice: Choice) -> Choice:
+        is_named = _is_named(outlook, choice.proposal.code)
+        return replace(choice, proposal=_as_likely(outlook, choice.proposal)) if is_named else choice
+
+    dp = weighed(selection.dp) if selection.dp is not None else None
+    return replace(selection, dp=dp, das=tuple(map(weighed, selection.das)))
 
 
-def _as_likely(outlook: Outlook, choice: Choice) -> Choice:
-    """A choice with the chance that it is right instead of the one that its wording is known, where words name it."""
-    code = choice.proposal.code
-    if not _is_named(outlook, code):
-        return choice
-    return replace(choice, proposal=replace(choice.proposal, probability=round(outlook.chances[code], 4)))
+def _as_likely(outlook: Outlook, proposal: Proposal) -> Proposal:
+    return replace(proposal, probability=round(outlook.chances[proposal.code], 4))
 
 
 def _is_named(outlook: Outlook, code: str) -> bool:
@@ -183,26 +188,18 @@ def _is_named(outlook: Outlook, code: str) -> bool:
     return candidate is not None and candidate.is_named and not code.startswith(_LEFT_TO_RULES)
 
 
-def _literal(outlook: Outlook) -> dict[str, list[Candidate]]:
-    """Candidates said in their own wording, by category."""
-    found: dict[str, list[Candidate]] = {}
+def _said_otherwise(outlook: Outlook) -> set[str]:
+    """Codes whose very words say another one of their category: L89.0 by « escarre de stade II »."""
+    literal: dict[str, list[Candidate]] = {}
     for candidate in outlook.candidates.values():
         if candidate.is_literal:
-            found.setdefault(candidate.code[:3], []).append(candidate)
-    return found
-
-
-def _sibling_is_said(outlook: Outlook, literal: Mapping[str, Sequence[Candidate]], code: str) -> bool:
-    """Whether the very words that would tell a code say another one of its category: « escarre de stade II »."""
-    candidate = outlook.candidates[code]
-    return not candidate.is_named and any(
-        other.start < candidate.end and other.end > candidate.start for other in literal.get(code[:3], ())
-    )
-
-
-def _is_likelier(outlook: Outlook, code: str, sibling: str) -> bool:
-    """Whether a code is likelier than a sibling, as a code of this report."""
-    return outlook.chances[code] > outlook.chances[sibling]
+            literal.setdefault(candidate.code[:3], []).append(candidate)
+    return {
+        code
+        for code, candidate in outlook.candidates.items()
+        if not candidate.is_named
+        and any(o.start < candidate.end and o.end > candidate.start for o in literal.get(code[:3], ()))
+    }
 
 
 def _share(chance: float) -> str:
@@ -230,4 +227,4 @@ def _proposal(report: Report, edition: Cim10Edition, outlook: Outlook, code: str
 
 
 def _doubt(proposal: Proposal, outlook: Outlook, reason: str) -> ReviewItem:
-    return for_review(replace(proposal, probability=round(outlook.chances[proposal.code], 4)), "das", reason)
+    return for_review(_as_likely(outlook, proposal), "das", reason)

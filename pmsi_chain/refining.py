@@ -152,7 +152,8 @@ def _of_several_sites(report: Report, edition: Cim10Edition, proposal: Proposal)
         if index is None:
             continue
         behind = _SITES_END.split(fold(report.text[evidence.start : report.sentences[index].end]), maxsplit=1)[0]
-        said = [sites for label in labels if (sites := (_content(label) - _NO_SITE) & _content(behind))]
+        told = _content(behind) - _NO_SITE
+        said = [sites for label in labels if (sites := _content(label) & told)]
         # « lombaire » stands in two labels of the spine, « cheville et pied » is one site
         joints = several.label.endswith("Sièges multiples") and len(said) > 1 and len(frozenset().union(*said)) > 1
         if joints or _SITES_SAID.search(behind):

@@ -15,8 +15,8 @@ _CARE = re.compile(
     r"en route)|sous\b(?!-)|debute|instaur|bilan|avis|consultation|explor|(?:re)?hydrat|remplissage|restriction|"
     r"sond(?:e|age)|lavement|laxatif|enrichi|hyperprotein|dietet|orthophon|kine\b|kinesi|reeduc|mobilis|contention|"
     r"immobilis|attelle|platre|suture|paree?s?\b|parage|referm|nettoy|debrid|pansement|detersion|greffe|resection|"
-    r"exerese|ablation|embolis|soign|soulag|antalg|morphin|corticoid|collyre|creme|pommade|vitamin|matelas|isolement|"
-    r"suspendu|interromp|levee? (?:en|grace|par|apres)|(?:gueri|regress|resol|cede)\w* (?:avec|sous|grace|apres|par)|"
+    r"exerese|ablation|embolis|soign|soulag|(?<!position )antalg|morphin|corticoid|collyre|creme|pommade|vitamin|matelas|"
+    r"isolement|suspendu|interromp|levee? (?:en|grace|par|apres)|(?:gueri|regress|resol|cede)\w* (?:avec|sous|grace|apres|par)|"
     r"normalis|amelior|stabilis|equilibr|conseil|proposee?s?\b|depist|appareill|vni\b|cpap|ppc\b|posee?s? (?:puis|pour|"
     r"le|a|en|par|jusqu)|pose d|a ete posee?|intub|ventil|reanim|nutrition|recadr|psycholog|accompagnement)|"
     r"\bmg\b(?! ?/ ?(?:d?l|24))|"
@@ -24,8 +24,6 @@ _CARE = re.compile(
     r"\b(?:metformine|aspirine|\w{3,}(?:pril|sartan|olol|statine|dipine|gliflozine|gliptine|prazole|xaban|parine|"
     r"cilline|mycine|floxacine|setron|thyroxine|conazole|azepam|semide|dronate))\b"
 )
-#: What lies there and is no care, though its words are.
-_NO_CARE = re.compile(r"position antalgique")
 #: How a sentence refers back to what the one before it tells: « Elle a été corrigée », « Cette poussée ».
 _REFERS_BACK = re.compile(
     r"\s*(?:celle-ci|celui-ci|cela|"
@@ -36,7 +34,7 @@ _REFERS_BACK = re.compile(
 
 def tells_care(folded: str) -> bool:
     """Whether a folded sentence tells a care."""
-    return _CARE.search(_NO_CARE.sub("", folded)) is not None
+    return _CARE.search(folded) is not None
 
 
 def refers_back(folded: str) -> bool:

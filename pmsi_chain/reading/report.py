@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -167,12 +167,13 @@ class Report:
 
         The group must take part in every match and hold a character.
         """
-        shift = 0 if sentence is None else sentence.start
-        folded, offsets = (
-            self._folding if sentence is None else fold_with_offsets(self.text[sentence.start : sentence.end])
-        )
+        folded, offsets = self._folding
+        shift = 0
+        if sentence is not None:
+            shift = bisect_left(offsets, sentence.start)
+            folded = folded[shift : bisect_left(offsets, sentence.end)]
         for match in pattern.finditer(folded):
-            yield match, shift + offsets[match.start(group)], shift + offsets[match.end(group) - 1] + 1
+            yield match, offsets[shift + match.start(group)], offsets[shift + match.end(group) - 1] + 1
 
     def section_at(self, position: int) -> str:
         """Normalised name of the section that holds a character offset; "autre" outside the text."""
