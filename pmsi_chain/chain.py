@@ -25,7 +25,7 @@ from pmsi_chain.audit import AuditLog
 from pmsi_chain.case import Case
 from pmsi_chain.decision import decide
 from pmsi_chain.describing import SecondReader
-from pmsi_chain.domain import Coding, Finding, Position, Sex, Stage, Stay, Trace
+from pmsi_chain.domain import CodedDiagnosis, Coding, Finding, Position, Sex, Stage, Stay, Trace
 from pmsi_chain.engine import RAGEngine
 from pmsi_chain.index import Progress
 from pmsi_chain.intake import stay_from
@@ -301,9 +301,14 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             self.audit.coded(case.stay, coding, case.run, config.get("metadata", {}))
         return coding
 
+    def _verified(
+        self, case: Case
+    ) -> tuple[CodedDiagnosis | None, CodedDiagnosis | None, tuple[CodedDiagnosis, ...], list[Finding]]:
+        return verified(case.selection, case.stay.text, case.edition, self.engine.settings.automatic_threshold)
+
     def _partial(self, case: Case, stage: Stage) -> Coding:
         """What is known so far; codes are legal and proven already, nothing else is checked yet."""
-        dp, dr, das, _ = verified(case.selection, case.stay.text, case.edition)
+        dp, dr, das, _ = self._verified(case)
         acts = verified_acts(case.acts, case.stay.text, case.ccam) if stage != "mentions" else ()
         trace = Trace(stay_id=case.stay.id, stage=stage, cim10_edition=case.edition.version,
                       ccam_edition=case.ccam.version, counts=case.counts, timings_s=case.timings_s,
@@ -313,7 +318,7 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
     def _coding(self, case: Case) -> Coding:
         start = time.perf_counter()
         selection = case.selection
-        dp, dr, das, findings = verified(selection, case.stay.text, case.edition)
+        dp, dr, das, findings = self._verified(case)
         acts = verified_acts(case.acts, case.stay.text, case.ccam)
         coding = Coding(dp=dp, dr=dr, das=das, acts=acts, to_review=(*selection.review, *case.act_review))
         empty = not coding.diagnoses and not coding.acts

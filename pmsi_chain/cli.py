@@ -264,7 +264,8 @@ def train_reader_command(
         how = "règles seules" if m.rules_alone else "avec la seconde lecture"
         typer.echo(
             f"{m.manner}, n = {m.n}, {how} : précision {m.precision:.3f}, rappel {m.recall:.3f}, F1 {m.f1:.3f}, "
-            f"DP {m.dp:.3f}, à revoir {m.in_review:.3f}"
+            f"DP {m.dp:.3f}, à revoir {m.in_review:.3f} ; marqués automatiques : précision {m.sure_precision:.3f}, "
+            f"rappel {m.sure_recall:.3f}"
         )
 
 

@@ -56,13 +56,23 @@ def _proof(evidence: Iterable[Evidence]) -> Text:
     return text
 
 
-def _diagnosis_row(item: CodedDiagnosis) -> tuple[str, Text, Text, str]:
+def _confidence(item: CodedDiagnosis | CodedAct) -> tuple[str, str]:
+    """The confidence as a percentage, and what a coder should do about it, "" for nothing."""
+    confirm = isinstance(item, CodedDiagnosis) and not item.automatic
+    return percent(item.confidence), "à confirmer" if confirm else ""
+
+
+def _diagnosis_row(item: CodedDiagnosis) -> tuple[str, Text, Text, Text]:
     label = Text(item.label)
     if item.reasons:
         label.append("\n" + " ; ".join(item.reasons), style="dim")
     proof = _proof(item.evidence)
     proof.append(f"\n{item.rule_source} ({item.rule_id})", style="dim")
-    return item.display, label, proof, percent(item.confidence)
+    shown, advice = _confidence(item)
+    confidence = Text(shown)
+    if advice:
+        confidence.append(f"\n{advice}", style="yellow")
+    return item.display, label, proof, confidence
 
 
 def _act_row(item: CodedAct) -> tuple[str, Text, Text, str]:
@@ -226,6 +236,7 @@ def html_page(coding: Coding, text: str, beside: str = "") -> str:
 def _html_row(item: CodedDiagnosis | CodedAct) -> str:
     position, code = ("Acte", item.code) if isinstance(item, CodedAct) else (item.position.upper(), item.display)
     said = " ; ".join(item.reasons)
+    shown, advice = _confidence(item)
     missing = ""
     if isinstance(item, CodedAct) and item.missing:
         missing = " ; à compléter : " + ", ".join(item.missing)
@@ -237,7 +248,8 @@ def _html_row(item: CodedDiagnosis | CodedAct) -> str:
     return (
         f"<tr><td>{position}</td><td>{html.escape(code)}</td><td>{html.escape(item.label)}"
         f"<br><span class='dim'>{html.escape(said + missing)}</span></td><td>{proofs}</td>"
-        f"<td class='dim'>{html.escape(item.rule_source)}</td><td>{percent(item.confidence)}</td></tr>"
+        f"<td class='dim'>{html.escape(item.rule_source)}</td>"
+        f"<td>{shown}<br><span class='dim'>{advice}</span></td></tr>"
     )
 
 

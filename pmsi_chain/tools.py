@@ -344,6 +344,7 @@ def _coding(coding: Coding) -> dict[str, Any]:
             "code": coded.display if isinstance(coded, CodedDiagnosis) else coded.code,
             "libelle": coded.label,
             "confiance": round(coded.confidence, 2),
+            "a_confirmer": isinstance(coded, CodedDiagnosis) and not coded.automatic,
             "preuve": coded.evidence[0].quote,
             "regle": coded.rule_source,
             "raisons": list(coded.reasons),

@@ -17,9 +17,13 @@ _MAX_EVIDENCE = 4
 
 
 def verified(
-    selection: Selection, text: str, edition: Cim10Edition
+    selection: Selection, text: str, edition: Cim10Edition, automatic_threshold: float
 ) -> tuple[CodedDiagnosis | None, CodedDiagnosis | None, tuple[CodedDiagnosis, ...], list[Finding]]:
-    """DP, DR and DAS as they may leave, and a finding for each choice that may not."""
+    """DP, DR and DAS as they may leave, and a finding for each choice that may not.
+
+    Args:
+        automatic_threshold: confidence, in [0, 1], from which a code need not be confirmed.
+    """
     dropped: list[Finding] = []
     seen: set[str] = set()
 
@@ -53,6 +57,7 @@ def verified(
             label=entry.label,
             position=position,
             confidence=choice.proposal.probability,
+            automatic=choice.proposal.probability >= automatic_threshold,
             evidence=evidence[:_MAX_EVIDENCE],
             rule_id=rule.id,
             rule_source=str(rule.source),

@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import date
 from importlib.resources import files
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from langchain_core.runnables import Runnable
+from rich.console import Console
 
 from pmsi_chain import Coding, CodingChain, RAGEngine, Settings, Stay
+from pmsi_chain.display import coding_table, html_page
 from pmsi_chain.errors import EditionError, InputError, ReportError
 from pmsi_chain.evaluation.coding import assert_lawful
 
@@ -64,6 +67,22 @@ def test_demo_acts_have_what_is_stated_and_name_what_is_missing(chain: CodingCha
     assert any("activité 4" in missing for missing in operation.missing)
     assert acts["ZCQM008"].date is None
     assert any("date" in missing for missing in acts["ZCQM008"].missing)
+
+
+def test_codes_below_the_automatic_threshold_are_to_be_confirmed(engine: RAGEngine) -> None:
+    """The threshold marks codes, it keeps none back; table and page say which ones a coder should confirm."""
+    coding = CodingChain(engine).invoke(DEMO)
+    assert all(d.automatic == (d.confidence >= 0.75) for d in coding.diagnoses)
+    middle = sorted(d.confidence for d in coding.diagnoses)[4]
+    strict = CodingChain(engine.with_settings(automatic_threshold=middle)).invoke(DEMO)
+    assert [d.code for d in strict.diagnoses] == [d.code for d in coding.diagnoses]
+    unsure = sum(not d.automatic for d in strict.diagnoses)
+    assert 0 < unsure < len(strict.diagnoses)
+    console = Console(width=140, file=StringIO(), force_terminal=False)
+    console.print(coding_table(strict))
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().count("à confirmer") == unsure
+    assert html_page(strict, DEMO).count("à confirmer") == unsure
 
 
 def test_demo_is_lawful_and_stable(chain: CodingChain) -> None:

@@ -6,6 +6,7 @@ import html
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ class CodingResult:
         exact, category: micro precision, recall, F1 on whole codes and on their first three characters.
         macro: the same, each report with the same weight.
         by_position: micro precision, recall and F1 of DP, DR and DAS apart, keyed "dp", "dr", "das".
+        automatic: micro precision, recall and F1 of the codes that are marked automatic, alone.
         dp_exact: share of reports whose DP is a gold DP.
         stages: share of gold codes still there after each stage, in order, with its interval over reports.
         curve: precision (interval over reports) and recall of what would be coded automatically at each threshold:
@@ -66,6 +68,7 @@ class CodingResult:
     category: dict[str, Estimate]
     macro: dict[str, Estimate]
     by_position: dict[Position, dict[str, Estimate]]
+    automatic: dict[str, Estimate]
     dp_exact: Estimate
     stages: dict[str, Estimate]
     curve: list[CurvePoint]
@@ -119,7 +122,7 @@ def bench_coding(
         pages: a directory for one HTML page per report (text, highlighted proofs, gold beside proposal).
     """
     reports = read_reports(find_one(data, "crh_*.jsonl"))[:limit]
-    exact, category, dp_hits, seconds, lawful = [], [], [], [], 0
+    exact, category, automatic, dp_hits, seconds, lawful = [], [], [], [], [], 0
     positions: dict[Position, list[tuple[int, int, int]]] = {"dp": [], "dr": [], "das": []}
     stages: dict[str, list[tuple[int, int]]] = {}
     scored: list[Scored] = []
@@ -135,6 +138,8 @@ def bench_coding(
         proposed = report.counted(frozenset(d.code for d in coding.diagnoses))
         exact.append(counts(proposed, report.codes))
         category.append(counts(frozenset(c[:3] for c in proposed), frozenset(c[:3] for c in report.codes)))
+        sure = report.counted(frozenset(d.code for d in coding.diagnoses if d.automatic))
+        automatic.append(counts(sure, report.codes))
         dp_hits.append(float(coding.dp is not None and coding.dp.code in report.dp))
         for position, gold in report.positions.items():
             here = report.counted(frozenset(d.code for d in coding.diagnoses if d.position == position))
@@ -147,17 +152,14 @@ def bench_coding(
         if pages is not None:
             write_page(pages, report, coding, chain.engine.cim10(coding.trace.cim10_edition))
     n_gold = sum(len(r.codes) for r in reports)
-    rows, category_rows = np.array(exact), np.array(category)
     curve = precision_curve(scored, n_gold, THRESHOLDS)
     return CodingResult(
         n_reports=len(reports),
-        exact={name: bootstrap(rows, lambda r, i=i: micro(r, i)) for i, name in enumerate(FIGURES)},  # type: ignore[misc]
-        category={name: bootstrap(category_rows, lambda r, i=i: micro(r, i)) for i, name in enumerate(FIGURES)},  # type: ignore[misc]
-        macro={name: bootstrap(rows, lambda r, i=i: macro(r, i)) for i, name in enumerate(FIGURES)},  # type: ignore[misc]
-        by_position={
-            p: {name: bootstrap(np.array(r), lambda x, i=i: micro(x, i)) for i, name in enumerate(FIGURES)}  # type: ignore[misc]
-            for p, r in positions.items()
-        },
+        exact=_figures(exact),
+        category=_figures(category),
+        macro=_figures(exact, macro),
+        by_position={position: _figures(rows) for position, rows in positions.items()},
+        automatic=_figures(automatic),
         dp_exact=mean_estimate(dp_hits),
         stages={
             stage: bootstrap(np.array(found), lambda x: float(x[:, 0].sum() / x[:, 1].sum()))
@@ -172,6 +174,17 @@ def bench_coding(
         lawful=lawful,
         seconds=(float(np.median(seconds)), float(np.percentile(seconds, 95))),
     )
+
+
+def _figures(
+    rows: Sequence[tuple[int, int, int]], average: Callable[[np.ndarray, int], float] = micro
+) -> dict[str, Estimate]:
+    """Precision, recall and F1 of (right, proposed, gold) counts of each report, with intervals over reports."""
+    return {name: bootstrap(np.array(rows), partial(_at, average, i)) for i, name in enumerate(FIGURES)}
+
+
+def _at(average: Callable[[np.ndarray, int], float], i: int, rows: np.ndarray) -> float:
+    return average(rows, i)
 
 
 def _columns(items: Scored) -> tuple[list[float], list[int]]:

@@ -191,6 +191,8 @@ def _coding(
     for position, figures in result.by_position.items():
         for name, estimate in figures.items():
             add(f"{position.upper()}, {french[name]}", estimate)
+    for name, estimate in result.automatic.items():
+        add(f"marqués automatiques, {french[name]}", estimate)
     add("DP exact", result.dp_exact)
     for stage, estimate in result.stages.items():
         add(f"codes de référence : {stage}", estimate)

@@ -32,6 +32,7 @@ from pmsi_chain.reconsidering import reconsider
 from pmsi_chain.rerank.features import PairFeatures
 from pmsi_chain.rules.guide import knowledge
 from pmsi_chain.selection import Selection
+from pmsi_chain.settings import Settings
 from pmsi_chain.training.forest import forest_of, grow, write_forest
 
 N_FOLDS = 5
@@ -72,6 +73,7 @@ class FoldMeasure:
     Attributes:
         rules_alone: without the second reading.
         precision, recall, f1: of exact codes; dp: share of exact DP; in_review: share of gold codes listed for review.
+        sure_precision, sure_recall: of the codes that would be marked automatic.
     """
 
     manner: str
@@ -82,6 +84,8 @@ class FoldMeasure:
     f1: float
     dp: float
     in_review: float
+    sure_precision: float
+    sure_recall: float
 
 
 def invented_reports() -> list[GoldReport]:
@@ -204,10 +208,18 @@ def _counted(gold: GoldReport, selection: Selection) -> tuple[int, ...]:
     proposed = gold.counted(selection.codes)
     review = frozenset(item.code for item in selection.review)
     right_dp = selection.dp is not None and selection.dp.proposal.code in gold.dp
-    return len(proposed & gold.codes), len(proposed), len(gold.codes), right_dp, len(review & gold.codes)
+    least = Settings().automatic_threshold
+    sure = gold.counted(frozenset(c.proposal.code for c in selection.choices if c.proposal.probability >= least))
+    return (
+        *(len(proposed & gold.codes), len(proposed), len(gold.codes)),
+        *(right_dp, len(review & gold.codes)),
+        *(len(sure & gold.codes), len(sure)),
+    )
 
 
 def _measure(manner: str, rules_alone: bool, rows: npt.NDArray[np.int64]) -> FoldMeasure:
-    right, proposed, gold, dp, in_review = rows.sum(axis=0)
+    right, proposed, gold, dp, in_review, sure_right, sure = rows.sum(axis=0)
     scores = precision_recall_f1(right, proposed, gold)
-    return FoldMeasure(manner, rules_alone, len(rows), *scores, dp / len(rows), in_review / gold)
+    sure_precision, sure_recall, _ = precision_recall_f1(sure_right, sure, gold)
+    shares = dp / len(rows), in_review / gold
+    return FoldMeasure(manner, rules_alone, len(rows), *scores, *shares, sure_precision, sure_recall)
