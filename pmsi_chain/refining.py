@@ -18,6 +18,7 @@ from pmsi_chain.measures import by_measure, printed_range
 from pmsi_chain.nomenclature import Cim10Edition
 from pmsi_chain.nomenclature.defaults import default_child
 from pmsi_chain.reading import Report
+from pmsi_chain.reading.context import NOT_PRESENT
 from pmsi_chain.selection import Proposal
 from pmsi_chain.text import STOP_WORDS, fold, stem, word_spans, words
 
@@ -72,7 +73,8 @@ def refine(report: Report, edition: Cim10Edition, proposals: Sequence[Proposal])
     """Replace codes by the more precise sibling that the words around their proofs, or a measure, support."""
     refined: dict[str, Proposal] = {}
     for proposal in proposals:
-        found = _measured(report, edition, _of_several_sites(report, edition, _refined(report, edition, proposal)))
+        found = _of_several_sites(report, edition, _refined(report, edition, proposal))
+        found = _by_intake(report, edition, _measured(report, edition, found))
         refined[found.code] = merged(refined[found.code], found) if found.code in refined else found
     return list(refined.values())
 
@@ -175,6 +177,23 @@ def _measured(report: Report, edition: Cim10Edition, proposal: Proposal) -> Prop
     return replace(replaced, evidence=(*proposal.evidence, report.proof(value.start, value.end)))
 
 
+def _by_intake(report: Report, edition: Cim10Edition, proposal: Proposal) -> Proposal:
+    """« obésité (IMC 33) liée à des apports excessifs » by E66.0, its fifth character kept (CIM-10 FR, ch. IV)."""
+    code = _BY_INTAKE + proposal.code[4:]
+    if not proposal.code.startswith(_OBESITY) or code not in edition:
+        return proposal
+    told = (report.context_at(start, end) for _, start, end in report.matches(_EXCESS))
+    if not any(not context & NOT_PRESENT for context in told):
+        return proposal
+    return _replaced(edition, proposal, code, "excès d'apports dit par le texte")
+
+
+#: Obesity without a cause and by too many calories: the fifth characters, the measured index, are the same.
+_OBESITY, _BY_INTAKE = "E669", "E660"
+_EXCESS = re.compile(
+    r"(?:exces|surplus) (?:d'apports? |apports? )?(?:caloriques?|alimentaires?)|exces d'apports?|suralimentation|"
+    r"apports? (?:\w+ ){0,3}(?:excessifs?|excedentaires?)|obesite commune|grignotage"
+)
 #: Categories whose labels print ranges of a measure.
 _MEASURED = frozenset({"I50", "I11", "I13", "E66", "E87"})
 

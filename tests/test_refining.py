@@ -51,3 +51,16 @@ def test_several_joints_are_sieges_multiples_and_one_region_is_not(
     text: str, named: str, code: str, expected: str
 ) -> None:
     assert refined(text, named, code) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("obésité, IMC 33 kg/m², liée à des apports caloriques excessifs", "E6604"),
+        ("obésité par excès d'apports, IMC 41", "E6606"),
+        ("obésité, IMC 36, traitée par régime", "E6695"),
+        ("pas d'excès alimentaire, obésité avec un IMC à 36", "E6695"),
+    ],
+)
+def test_obesity_by_too_many_calories_is_told_apart_from_obesity_without_a_cause(text: str, expected: str) -> None:
+    assert refined(text, "obésité", "E6699") == expected
