@@ -35,7 +35,9 @@ app.add_typer(nomenclature_app, name="nomenclature")
 app.add_typer(index_app, name="index")
 app.add_typer(train_app, name="train")
 
-out = Console(soft_wrap=False)
+#: Columns of a table that goes to a file or a pipe, where no terminal says how wide it is.
+_WIDE = 160
+out = Console(soft_wrap=False, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Sortie JSON sur la sortie standard.")]

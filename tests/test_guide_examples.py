@@ -97,6 +97,9 @@ INVENTED = [
     ("adressée pour bilan étiologique d'une hyponatrémie ; pas de cause retrouvée", "D2", "SYMPTOM", "NONE"),
     ("hospitalisation programmée pour arthroplastie de hanche, annulée ; diagnostic et traitement d'une cystite",
      "1.6-1", "FOUND", "NONE"),
+    ("hospitalisation pour surveillance de sa colostomie", "T7", "Z43.3", "NONE"),
+    ("hospitalisée pour un examen de contrôle après la fin d'un traitement médicamenteux", "S1", "Z09.8", "NONE"),
+    ("bilan annuel après traitement chirurgical d'une tumeur maligne guérie", "S1", "Z08.0", "NONE"),
 ]  # fmt: skip
 
 
@@ -113,6 +116,19 @@ def test_invented_stays(text: str, rule: str, dp: str, dr: str) -> None:
         assert dp in decision.dp_codes
     assert decision.dr_role is Role[dr]
     assert decision.steps
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "enceinte de 34 semaines d'aménorrhée, admise pour une surveillance du rythme cardiaque fœtal",
+        "convulsions de deux minutes, suivi d'un état de désorientation",
+        "exploration d'un examen anormal, prescrit dans le cadre du suivi d'un ancien ouvrier",
+    ],
+)
+def test_what_is_no_surveillance_of_a_disease(text: str) -> None:
+    """A pregnancy is watched by the rules of chapter XV; « suivi de » also means « then »."""
+    assert not read_situation(text).surveillance
 
 
 def test_what_is_not_written_is_said_with_the_other_branch() -> None:

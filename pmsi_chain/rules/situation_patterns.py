@@ -66,7 +66,10 @@ TREATED_FOR = re.compile(
     r"(?P<phrase>[^;.\n]{3,}?)" + END
 )
 REMOVED = re.compile(r"\b(?:exerese|cure|resection|correction|reprise) " + OF + r"(?P<phrase>[^;.\n]{3,}?)" + END)
-NOT_A_DISEASE = ("surveillance", "bilan", "suspicion", "enregistrement", "traitement", "prise en charge", "poursuite")
+NOT_A_DISEASE = (
+    "surveillance", "bilan", "suspicion", "enregistrement", "traitement", "prise en charge", "poursuite",
+    "examen de controle", "controle",
+)  # fmt: skip
 FOUND_IS = re.compile(
     r"(?:^|[;.,]\s*)une? (?P<phrase>[^;.,\n]{3,60}?) (?:est|a ete) (?:diagnostiquee?|decouverte?|mise? en evidence)"
 )
@@ -91,10 +94,15 @@ NEGATIVE = re.compile(
 )
 SURVEILLANCE = re.compile(
     r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)"
-    r"|\bsuivi (?:d'une?|de la|de l'|du|annuel)\b"
+    r"|(?<!, )(?<!puis )(?<!cadre du )\bsuivi (?:d'une?|de la|de l'|du|annuel)\b"
     r"|\bsurveillance (?:d'une?|de la|du|de l'|d[ue]|apres|annuelle|post|periodique|programmee|systematique)\b"
     r"|\bpour (?:une )?surveillance\b(?! (?:etroite|rapprochee|continue|clinique))"
-    r"|bilan (?:annuel|de controle)|controle (?:annuel|apres|de )"
+    r"|bilan (?:annuel|de controle)|controle (?:annuel|apres|de )|\bpour (?:un )?examen de controle\b"
+)
+#: What is watched in a stay that is no surveillance of a disease: a pregnancy (ch. XV rules), a stoma (T7).
+NOT_A_DISEASE_FOLLOWED = re.compile(
+    r"\b(?:grossesse|enceinte|parturiente|foetus|foetale?s?|semaines d'amenorrhee|"
+    r"(?:colo|ileo|gastro|jejuno|tracheo|cysto|nephro|uretero|uro)(?:s)?tomie)\b"
 )
 FOLLOWED = re.compile(
     r"(?:surveillance|bilan de synthese annuel|bilan annuel|bilan de surveillance|suivi(?: annuel)?) " + OF
@@ -149,6 +157,14 @@ IMPLANT_Z95 = (
     ("stent|coronaire", "Z95.5"),
     ("valve|valvulaire", "Z95.2"),
     ("endoprothese", "Z95.80"),
+)
+#: Z09 by the treatment that is over (CIM-10 FR, Z09).
+AFTER_Z09 = (
+    (r"traitements? combine", "Z09.7"),
+    (r"apres (?:\w+ ){0,4}(?:fracture|osteosynthese)", "Z09.4"),
+    (r"(?:apres|fin) (?:\w+[ ']){0,4}(?:chirurg|intervention|operation)", "Z09.0"),
+    (r"(?:apres|fin) (?:\w+[ ']){0,4}psychotherap", "Z09.3"),
+    (r"(?:apres|fin) (?:\w+[ ']){0,4}(?:medicamenteux|antibio)", "Z09.8"),
 )
 AFTER_Z08 = (("chimio", "Z08.2"), ("radiotherap|irradiation", "Z08.1"), ("ectomie|chirurg|opere|resection", "Z08.0"))
 CONTACT = re.compile(

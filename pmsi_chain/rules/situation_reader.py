@@ -186,6 +186,8 @@ def _surveillance(reading: _Reading) -> None:
     match = p.SURVEILLANCE.search(reading.motive)
     if not match or reading.facts.get("initial_staging") or reading.facts.get("symptom"):
         return
+    if p.NOT_A_DISEASE_FOLLOWED.search(reading.motive):
+        return
     reading.put("surveillance", True, match)
     after = p.AFTER_SURGERY.search(reading.folded)
     if after:
@@ -196,18 +198,20 @@ def _surveillance(reading: _Reading) -> None:
     if p.TRANSPLANT.search(subject):
         reading.put("followed", Followed.TRANSPLANT, p.TRANSPLANT.search(reading.folded))
         _z_code(reading, p.ORGAN_Z94)
-    elif reading.known_words.cancer.search(reading.folded_fact("known")):
+    elif reading.known_words.cancer.search(reading.folded_fact("known") or reading.motive):
         reading.put("followed", Followed.TUMOUR)
         _z_code(reading, p.AFTER_Z08)
     elif p.IMPLANT.search(subject):
         reading.put("followed", Followed.CARDIOVASCULAR_IMPLANT, p.IMPLANT.search(reading.folded))
         _z_code(reading, p.IMPLANT_Z95)
+    else:
+        _z_code(reading, p.AFTER_Z09, reading.motive)
     reading.drop("treatment")
 
 
-def _z_code(reading: _Reading, table: tuple[tuple[str, str], ...]) -> None:
+def _z_code(reading: _Reading, table: tuple[tuple[str, str], ...], where: str = "") -> None:
     for cue, code in table:
-        match = re.search(cue, reading.folded)
+        match = re.search(cue, where or reading.folded)
         if match:
             reading.put("z_code", code, match)
             return
