@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from pmsi_chain.domain import Coding, Stay
 from pmsi_chain.errors import ConfigurationError, ServiceError
+from pmsi_chain.problems import cause
 from pmsi_chain.settings import Settings
 
 fcntl: ModuleType | None
@@ -134,7 +135,7 @@ class AuditLog:
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, size)
                 raise ServiceError(
-                    f"journal d'audit {self.path} : écriture impossible ({error.strerror}) ; rien n'est rendu sans "
+                    f"journal d'audit {self.path} : écriture impossible ({cause(error)}) ; rien n'est rendu sans "
                     "trace : libérer de la place, ou retirer PMSI_AUDIT_LOG"
                 ) from None
 
@@ -154,7 +155,7 @@ class AuditLog:
             return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR)
         except OSError as error:
             raise ConfigurationError(
-                f"journal d'audit {self.path} : ouverture impossible ({error.strerror}) ; donner par PMSI_AUDIT_LOG "
+                f"journal d'audit {self.path} : ouverture impossible ({cause(error)}) ; donner par PMSI_AUDIT_LOG "
                 "un fichier où l'on peut écrire, ou retirer ce réglage"
             ) from None
 

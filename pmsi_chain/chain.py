@@ -200,6 +200,8 @@ class CodingChain(Runnable[Stay | str | dict[str, Any], Coding]):
             self.audit.ready()
         if stay.sex is None:
             stay = stay.model_copy(update={"sex": stated_sex(stay.text)})
+        if stay.age is None and tells_of_a_newborn(stay.text):
+            stay = stay.model_copy(update={"age": 0})
         edition = self.engine.cim10(on=stay.discharge_date)
         ccam = self.engine.ccam(on=stay.discharge_date)
         caveat = edition.caveat(stay.discharge_date) if stay.discharge_date else ""
@@ -400,3 +402,13 @@ def stated_sex(text: str) -> Sex | None:
     if female == male:
         return None
     return "F" if female else "M"
+
+
+_NEWBORN = re.compile(r"\W*(?:compte rendu[^\n.]{0,60}[\n.]\W*)?(?:l'enfant |enfant )?(?:nouveau-?nee?|premature)\b")
+_DELIVERED = re.compile(r"accouch|parturiente|patiente")
+
+
+def tells_of_a_newborn(text: str) -> bool:
+    """Whether a report opens with a newborn as its patient: codes of mothers do not fit then."""
+    head = fold(text[:200])
+    return _NEWBORN.match(head) is not None and _DELIVERED.search(head) is None

@@ -13,7 +13,7 @@ from pmsi_chain.codes import CcamCode, Cim10Code
 from pmsi_chain.domain import CodeType, Coding, EligibilityCriteria, Finding, Rum, RumAct, Stay
 from pmsi_chain.errors import InputError, SourceFileError
 from pmsi_chain.nomenclature import load_ccam, load_cim10
-from pmsi_chain.problems import problems_line
+from pmsi_chain.problems import cause, problems_line
 from pmsi_chain.rules import check, eligibility
 from pmsi_chain.settings import Settings
 
@@ -31,7 +31,7 @@ def criteria_for(
         version: CIM-10 edition; None: the newest.
 
     Raises:
-        CodeError: not a code of the edition.
+        CodeError: not a code of the edition; of an act where no official CCAM is installed, not its notation.
         InputError: another code_type.
     """
     if code_type not in CODE_TYPES:
@@ -57,8 +57,14 @@ def check_coding(
 
     Raises:
         EditionError: no edition in force on the discharge date.
-        InputError: the mapping is no coding.
+        InputError: the mapping is no coding, or another object was given.
     """
+    if not isinstance(coding, Coding | Rum | dict):
+        raise InputError(
+            f"un objet {type(coding).__name__} n'est pas un codage ; donner un Coding, un Rum ou {{dp, das…}}"
+        )
+    if stay is not None and not isinstance(stay, Stay):
+        raise InputError(f"stay : un objet {type(stay).__name__} a été donné ; donner un Stay, ou None")
     if isinstance(coding, dict):
         try:
             coding = Rum.model_validate(coding)
@@ -71,17 +77,18 @@ def check_coding(
     return check(coding, stay, edition, ccam)
 
 
-def read_coding(path: Path) -> Coding | Rum:
+def read_coding(path: str | Path) -> Coding | Rum:
     """A coding from a JSON file: what `pmsi-chain code --json` prints, or bare codes.
 
     Raises:
         SourceFileError: unreadable, no JSON, or neither of the two.
     """
+    path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SourceFileError(f"{path} : lecture impossible ({error.strerror}) ; donner un fichier JSON") from None
-    except ValueError as error:
+        raise SourceFileError(f"{path} : lecture impossible ({cause(error)}) ; donner un fichier JSON") from None
+    except (ValueError, RecursionError) as error:
         raise SourceFileError(
             f"{path} : pas du JSON ({type(error).__name__}) ; donner celui de `code --json`"
         ) from None

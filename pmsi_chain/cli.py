@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,6 +18,7 @@ from rich.console import Console
 from pmsi_chain.errors import InputError, PmsiChainError
 from pmsi_chain.intake import read_report
 from pmsi_chain.nomenclature.commands import app as nomenclature_app
+from pmsi_chain.problems import cause
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -37,7 +40,7 @@ app.add_typer(train_app, name="train")
 
 #: Columns of a table that goes to a file or a pipe, where no terminal says how wide it is.
 _WIDE = 160
-out = Console(soft_wrap=False, width=None if sys.stdout.isatty() else _WIDE)
+out = Console(soft_wrap=False, width=None if sys.stdout.isatty() else get_terminal_size((_WIDE, 0)).columns)
 err = Console(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Sortie JSON sur la sortie standard.")]
@@ -61,7 +64,7 @@ def _show(coding: Coding, stay: Stay, as_json: bool, html: Path | None) -> None:
         try:
             html.write_text(html_page(coding, stay.text), encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{html} : écriture impossible ({error.strerror}) ; donner un autre --html") from None
+            raise InputError(f"{html} : écriture impossible ({cause(error)}) ; donner un autre --html") from None
         _progress(f"Page écrite : {html}")
     if as_json:
         print_json(out, coding.model_dump_json(indent=2))
@@ -135,8 +138,10 @@ def search(
 
     engine = _engine()
     if nomenclature == "cim10":
-        found = engine.search_icd10(query, top_k, version, position)  # type: ignore[arg-type]  # checked inside
+        found = engine.search_icd10(query, top_k, version, _lower(position))  # type: ignore[arg-type]  # checked inside
     elif nomenclature == "ccam":
+        if position is not None:
+            raise InputError("--position : elle ne vaut que pour la CIM-10 ; l'enlever, ou chercher dans cim10")
         found = engine.search_ccam(query, top_k, version)
     else:
         raise InputError(f"--nomenclature {nomenclature} : valeur refusée ; donner cim10 ou ccam")
@@ -144,6 +149,16 @@ def search(
         print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))
     else:
         out.print(candidates_table(found, nomenclature))
+
+
+def _lower(position: str | None) -> str | None:
+    """« DP », as coders write it, for "dp"."""
+    return position.lower() if position else position
+
+
+#: What is meant as a code: an act, or a letter and digits, mistyped or not; anything else is a question.
+_ACT = re.compile(r"[A-Za-z]{4}\d{3}")
+_CODE = re.compile(rf"{_ACT.pattern}|[A-Za-z][\dOoIl][\w.+*† -]{{0,7}}|[\w.+]{{0,2}}\d[\w.+]{{0,6}}")
 
 
 @app.command()
@@ -156,7 +171,7 @@ def rules(
     from pmsi_chain.checking import criteria_for
     from pmsi_chain.display import criteria_text, print_json, rules_text
 
-    if " " in code.strip() and not any(char.isdigit() for char in code):
+    if not _CODE.fullmatch(code.strip()):
         hits = _engine().search_guide(code)
         if as_json:
             answers = [
@@ -166,7 +181,8 @@ def rules(
         else:
             out.print(rules_text(rule for rule, _ in hits))
         return
-    found = criteria_for(code, position)  # type: ignore[arg-type]  # checked inside
+    place = "ccam" if _ACT.fullmatch(code.strip()) else _lower(position)
+    found = criteria_for(code, place)  # type: ignore[arg-type]  # checked inside
     if as_json:
         print_json(out, json.dumps([c.model_dump() for c in found], ensure_ascii=False, indent=2))
     else:
@@ -299,6 +315,8 @@ def bench(
         raise InputError(f"bench {what} : banc inconnu ; donner {', '.join(kinds)} ou serve")
     if data is None:
         raise InputError(f"bench {what} : donner --data, le répertoire des jeux d'essai")
+    if not data.is_dir():
+        raise InputError(f"--data {data} : dossier absent ; donner le répertoire des jeux d'essai")
     from pmsi_chain.evaluation.report import run_bench
 
     run_bench(
@@ -368,6 +386,27 @@ def _refused(error: ValidationError) -> str:
     return f"réglage refusé : {problems_line(named, {str(p) for e in named for p in e['loc']}, 'réglages')}"
 
 
+#: What a command line that cannot be read raises: the parent of the one such error that typer names.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _misused(error: Any) -> str:
+    """A command line that cannot be read, in French, on one line."""
+    context, parameter = error.ctx, getattr(error, "param", None)
+    hint = f"voir `{context.command_path if context is not None else 'pmsi-chain'} --help`"
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        return f"option inconnue {error.option_name} ; {hint}"
+    if kind == "BadOptionUsage":
+        return f"{error.option_name} : il manque sa valeur ; {hint}"
+    if parameter is not None:
+        name = "/".join(parameter.opts)
+        return f"il manque {name} ; {hint}" if kind == "MissingParameter" else f"{name} : valeur refusée ; {hint}"
+    if context is not None and hasattr(context.command, "commands"):
+        return f"commande inconnue ; {hint}"
+    return f"arguments en trop ou mal placés ; {hint}"
+
+
 def main() -> Literal[0]:
     """Entry point: our errors become one line on stderr and exit status 2."""
     # Half of a start is objects that stay: looking for garbage among them every 700 costs an eighth of it.
@@ -375,11 +414,21 @@ def main() -> Literal[0]:
     from pydantic import ValidationError
 
     try:
-        app()
+        status = app(standalone_mode=False)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help has been shown
+            sys.exit(2)
+        said = _misused(error)
+        err.print(f"pmsi-chain: {said}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except PmsiChainError as error:
         err.print(f"pmsi-chain: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except ValidationError as error:  # a setting of the environment, or a stay's field; inputs are hidden
         err.print(f"pmsi-chain: {_refused(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
+    if status:
+        sys.exit(status)
     return 0

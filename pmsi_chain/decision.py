@@ -23,6 +23,7 @@ from pmsi_chain.reading import Report
 from pmsi_chain.rules import Role, SituationDecision, SituationFacts, position_rule, situation_of, treatments
 from pmsi_chain.rules.check_tables import check_tables
 from pmsi_chain.rules.expressions import any_matches
+from pmsi_chain.rules.situation_patterns import STATUS
 from pmsi_chain.rules.treatments import explorations, treatment
 from pmsi_chain.selection import Choice, Proposal, Selection, for_review
 from pmsi_chain.text import fold
@@ -107,6 +108,8 @@ def decide(
     else:
         # A stay has a DP: the choice is open to less certain wordings too, which weigh less.
         candidates = [p for p in able if "dp" in p.positions and p.probability >= DP_FLOOR and not is_asterisk(p.code)]
+        # a state or a history is DP only where nothing else is (ch. V, Antécédents)
+        candidates = [p for p in candidates if not _STATE.match(p.code)] or candidates
         context = _DpContext.of(report, facts, situation, candidates, able)
         ranked = sorted((_as_dp(report, p, context) for p in candidates), key=_order)
         dp = _choice_dp(ranked[0]) if ranked else None
@@ -208,6 +211,8 @@ def _opening(report: Report, edition: Cim10Edition) -> _Imposed | None:
             for match, start, end in report.matches(motive.pattern, sentence):
                 if report.context_at(start, end) & {"negated", "hypothesis", "history", "family"}:
                     continue
+                if STATUS.search(match.string[: match.start()]):
+                    continue
                 around = match.string[: match.end()]
                 opens = index <= _OPENING_SENTENCES and _OPENING.match(around) is not None
                 if opens or (_ADMITTED.search(around) and _PURPOSE.search(around)):
@@ -275,6 +280,8 @@ _WEIGHTS = {
 #: Symptoms that are a problem of their own, with their own care: swallowing, ascites, falls, retention, consciousness,
 #: disorientation, aphasia, chronic pain, shock, cachexia. They are DAS like any other when cared for.
 _OWN_PROBLEM = re.compile(r"R(?:02|13|18|296|33|40[12]|410|470|521|57|64|65)")
+#: Histories and what is missing or depended on; a graft or an implant may be what a surveillance is of.
+_STATE = re.compile(r"Z(?:8|9[0-36-9])")
 _POISONING = re.compile(r"T(?:3[6-9]|4|50|5[1-9]|6[0-5])")
 _SELF_HARM = re.compile(r"X6[0-9]")
 #: Circumstances, outcomes and germs go with what they are of, cared for or not.
@@ -344,6 +351,8 @@ def _as_dp(report: Report, proposal: Proposal, context: _DpContext) -> _Scored:
             found.append(("final", "donné comme diagnostic final"))
         if _IN_STAY.search(before):
             found.append(("in_stay", "apparu pendant le séjour"))
+    elif sections <= {"suites"}:
+        found.append(("in_stay", "apparu dans les suites"))
     elif "conclusion" in sections:
         found.append(("advice", "nommé dans les recommandations"))
     if context.found and any(e.start < context.found[1] and context.found[0] < e.end for e in proposal.evidence):

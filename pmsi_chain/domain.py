@@ -173,8 +173,9 @@ class CodedDiagnosis(Value):
     """A diagnosis in its position, with its proof.
 
     Attributes:
-        confidence: in [0, 1], the chance that a coder would code it, where words name it; of a code that a rule makes
-            of others or that the situation imposes, the calibrated probability that its words attest it.
+        confidence: in [0, 1], the chance that a coder would code it, where words name it; in a text of less than 900
+            characters, and of a code that a rule makes of others or that the situation imposes, the calibrated
+            probability that its words attest it.
         automatic: whether that reaches `Settings.automatic_threshold`; the others are proposed, to be confirmed.
         rule_id, rule_source: the rule that puts it in its position.
         reasons: why it was chosen and put there, short French phrases, strongest first.
@@ -185,7 +186,7 @@ class CodedDiagnosis(Value):
     label: str
     position: Position
     confidence: float = Field(ge=0.0, le=1.0)
-    automatic: bool = True
+    automatic: bool = False
     evidence: tuple[Evidence, ...] = Field(min_length=1)
     rule_id: str
     rule_source: str

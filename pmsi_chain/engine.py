@@ -43,7 +43,7 @@ from pmsi_chain.retrieval import (
 from pmsi_chain.rules import GuideRule, load_guide
 from pmsi_chain.settings import Settings
 from pmsi_chain.similarity import Similarity
-from pmsi_chain.text import fold
+from pmsi_chain.text import fold, words
 
 Nomenclature = Literal["cim10", "ccam"]
 
@@ -76,7 +76,7 @@ class RAGEngine:
         self._lock = RLock()
         self._indexes: dict[tuple[str, str, bool], CodeIndex] = {}
         self._guide: CodeEnsembleRetriever | None = None
-        self._retrievers: dict[tuple[str, str, str | None, date | None], BaseRetriever] = {}
+        self._retrievers: dict[tuple[str, str, str | None, date | None, int], BaseRetriever] = {}
         self._search_cached = lru_cache(maxsize=4096)(self._search_uncached)
 
     @classmethod
@@ -198,6 +198,8 @@ class RAGEngine:
         rebuild: bool = False,
         publish: bool = False,
     ) -> CodeIndex:
+        _one_of("nomenclature", nomenclature, ("cim10", "ccam"))
+        _one_of("group", group, ("main", "external"))
         edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
         embedded = embedded and self.settings.bge_m3 is not None
         key = (f"{nomenclature}-{group}", edition.version, embedded)
@@ -240,6 +242,9 @@ class RAGEngine:
         group: Literal["main", "external"] = "main",
     ) -> CodeEnsembleRetriever:
         """The weighted RRF ensemble of BM25 and Qdrant, before reranking; see `as_retriever`."""
+        _one_of("position", position, (*POSITIONS, None))
+        if position is not None and nomenclature == "ccam":
+            raise InputError(f"position={position!r} : elle ne vaut que pour la CIM-10 ; ne pas la donner pour la CCAM")
         if on is not None and nomenclature != "ccam":
             raise InputError(
                 f"on={on} : les dates limitent les actes ; pour la CIM-10, donner version= (l'édition entière est en "
@@ -314,7 +319,12 @@ class RAGEngine:
         Args:
             position: only codes allowed there.
             on: only acts that may be coded on that day (CCAM; an edition of CIM-10 is in force as a whole).
+            k: documents given, at most; beyond `Settings.fetch_k` no leg fetches more.
+
+        Raises:
+            InputError: another nomenclature, position or group, or k below 1.
         """
+        _at_least_one("k", k)
         settings = self.settings
         ensemble = self.as_ensemble(nomenclature, version=version, position=position, on=on, group=group)
         if not settings.rerank:
@@ -345,10 +355,11 @@ class RAGEngine:
 
         Raises:
             EditionError: that edition is not installed.
-            InputError: the query is empty, top_k is below 1, or the position is none of the three.
+            InputError: the query holds no word, top_k is below 1, or the position is none of the three.
+
+        Returns:
+            At most `top_k` codes, and at most `Settings.fetch_k` or so: no leg fetches more.
         """
-        if position is not None and position not in POSITIONS:
-            raise InputError(f"position={position!r} : valeur refusée ; donner {', '.join(POSITIONS)} ou None")
         main = self._search(query, top_k, "cim10", version, position, "main")
         if external_causes is None:
             external_causes = bool(_EXTERNAL_CUE.search(fold(query)))
@@ -358,22 +369,37 @@ class RAGEngine:
         return sorted(main + external, key=lambda c: (-c.similarity_score, c.code))[:top_k]
 
     def search_icd10_batch(
-        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, position: Position | None = None
+        self,
+        queries: Sequence[str],
+        top_k: int = 10,
+        version: str | None = None,
+        position: Position | None = None,
+        external_causes: bool | None = None,
     ) -> list[list[CodeCandidate]]:
         """`search_icd10` for several expressions, in their order."""
-        return [self.search_icd10(query, top_k, version, position) for query in queries]
+        return [self.search_icd10(query, top_k, version, position, external_causes) for query in _several(queries)]
 
     async def asearch_icd10(
-        self, query: str, top_k: int = 10, version: str | None = None, position: Position | None = None
+        self,
+        query: str,
+        top_k: int = 10,
+        version: str | None = None,
+        position: Position | None = None,
+        external_causes: bool | None = None,
     ) -> list[CodeCandidate]:
         """`search_icd10` off the event loop."""
-        return await asyncio.to_thread(self.search_icd10, query, top_k, version, position)
+        return await asyncio.to_thread(self.search_icd10, query, top_k, version, position, external_causes)
 
     async def asearch_icd10_batch(
-        self, queries: Sequence[str], top_k: int = 10, version: str | None = None, position: Position | None = None
+        self,
+        queries: Sequence[str],
+        top_k: int = 10,
+        version: str | None = None,
+        position: Position | None = None,
+        external_causes: bool | None = None,
     ) -> list[list[CodeCandidate]]:
         """`search_icd10_batch` off the event loop."""
-        return await asyncio.to_thread(self.search_icd10_batch, queries, top_k, version, position)
+        return await asyncio.to_thread(self.search_icd10_batch, queries, top_k, version, position, external_causes)
 
     def search_ccam(
         self, query: str, top_k: int = 10, version: str | None = None, on: date | None = None
@@ -389,7 +415,7 @@ class RAGEngine:
         self, queries: Sequence[str], top_k: int = 10, version: str | None = None, on: date | None = None
     ) -> list[list[CodeCandidate]]:
         """`search_ccam` for several expressions, in their order."""
-        return [self.search_ccam(query, top_k, version, on) for query in queries]
+        return [self.search_ccam(query, top_k, version, on) for query in _several(queries)]
 
     async def asearch_ccam(
         self, query: str, top_k: int = 10, version: str | None = None, on: date | None = None
@@ -413,10 +439,9 @@ class RAGEngine:
         group: Literal["main", "external"],
         on: date | None = None,
     ) -> list[CodeCandidate]:
-        if not query.strip():
-            raise InputError("requête vide : donner une expression clinique en français")
-        if top_k < 1:
-            raise InputError(f"top_k={top_k} : valeur refusée ; donner 1 ou plus")
+        _checked_text("requête", query)
+        _at_least_one("top_k", top_k)
+        _one_of("position", position, (*POSITIONS, None))
         edition = self.cim10(version) if nomenclature == "cim10" else self.ccam(version)
         return list(self._search_cached(query, top_k, nomenclature, edition.version, position, group, on))
 
@@ -430,11 +455,12 @@ class RAGEngine:
         group: Literal["main", "external"],
         on: date | None,
     ) -> tuple[CodeCandidate, ...]:
-        key = (f"{nomenclature}-{group}", version, position, on)
+        depth = max(top_k, self.settings.rerank_k)
+        key = (f"{nomenclature}-{group}", version, position, on, depth)
         with self._lock:
             if key not in self._retrievers:
                 self._retrievers[key] = self.as_retriever(
-                    nomenclature, version=version, position=position, on=on, group=group
+                    nomenclature, version=version, position=position, on=on, k=depth, group=group
                 )
             retriever = self._retrievers[key]
         return tuple(candidate(document) for document in retriever.invoke(query, k=top_k))
@@ -447,8 +473,8 @@ class RAGEngine:
         Returns:
             (rule, score) with the RRF score of the ensemble divided by its maximum, in [0, 1].
         """
-        if not question.strip():
-            raise InputError("question vide : poser une question en français")
+        _checked_text("question", question)
+        _at_least_one("top_k", top_k)
         with self._lock:
             if self._guide is None:
                 index = self.open_corpus(guide_corpus(), embedded=True)
@@ -480,6 +506,32 @@ class RAGEngine:
             stored = Cim10Code.parse(code, edition=edition).code
             triples.append((stored, edition.entry(stored).label, passage))
         return self.evidence.score(triples)
+
+
+def _one_of(name: str, given: object, allowed: Sequence[str | None]) -> None:
+    if given not in allowed:
+        raise InputError(f"{name}={given!r} : valeur refusée ; donner {', '.join(str(value) for value in allowed)}")
+
+
+def _at_least_one(name: str, given: int) -> None:
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise InputError(f"{name}={given!r} : valeur refusée ; donner un nombre entier, 1 ou plus")
+
+
+def _checked_text(name: str, given: str) -> None:
+    """Refuse what is no text, or holds no word; the words are not repeated."""
+    if not isinstance(given, str):
+        raise InputError(f"{name} : un objet {type(given).__name__} a été donné ; donner un texte en français")
+    if not given.isprintable() and any("\ud800" <= char <= "\udfff" for char in given):
+        raise InputError(f"{name} illisible : ce texte n'est pas de l'UTF-8 ; vérifier l'encodage du terminal")
+    if not words(given):
+        raise InputError(f"{name} vide : donner une expression en français, avec au moins un mot")
+
+
+def _several(queries: Sequence[str]) -> Sequence[str]:
+    if isinstance(queries, str):
+        raise InputError("un seul texte a été donné ; donner une liste de textes, ou appeler la recherche simple")
+    return queries
 
 
 def _is_allowed(chunk: Chunk, position: Position | None, on: date | None) -> bool:

@@ -37,6 +37,7 @@ from qdrant_client import QdrantClient, models
 
 from pmsi_chain.bm25 import FrenchBM25
 from pmsi_chain.errors import ConfigurationError, IndexMismatchError
+from pmsi_chain.problems import cause
 from pmsi_chain.qdrant_embedded import EmbeddedQdrant
 from pmsi_chain.qdrant_server import Collection, put_in_service
 from pmsi_chain.text import ANALYSER_VERSION
@@ -316,7 +317,7 @@ def _placed(target: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
         raise ConfigurationError(
-            f"répertoire d'état : écriture impossible dans {target.parent} ({error.strerror}) ; "
+            f"répertoire d'état : écriture impossible dans {target.parent} ({cause(error)}) ; "
             "donner à PMSI_STATE_DIR un répertoire où écrire"
         ) from error
     try:

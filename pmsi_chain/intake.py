@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pmsi_chain.domain import Stay
 from pmsi_chain.errors import InputError, ReportError
-from pmsi_chain.problems import problems_line
+from pmsi_chain.problems import cause, problems_line
 
 
 def read_report(source: str, max_chars: int) -> str:
@@ -30,7 +30,7 @@ def read_report(source: str, max_chars: int) -> str:
                 raw = file.read(limit)
     except OSError as error:
         raise ReportError(
-            f"{name} : lecture impossible ({error.strerror}) ; donner un fichier texte, ou - pour l'entrée standard"
+            f"{name} : lecture impossible ({cause(error)}) ; donner un fichier texte, ou - pour l'entrée standard"
         ) from None
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings = ["utf-16"]
@@ -67,7 +67,7 @@ def stay_from(given: Stay | str | dict[str, Any], max_chars: int) -> Stay:
     """A stay that may be coded, from a stay, the mapping of its fields, or the report's text alone.
 
     Raises:
-        InputError: the mapping is no stay.
+        InputError: the mapping is no stay, or it is neither of the three.
         ReportError: the report is empty or too long.
     """
     if isinstance(given, str):
@@ -78,7 +78,13 @@ def stay_from(given: Stay | str | dict[str, Any], max_chars: int) -> Stay:
         except ValidationError as error:
             problems = problems_line(error.errors(include_input=False, include_url=False), Stay.model_fields, "séjour")
             raise InputError(
-                f"ce dictionnaire ne décrit pas un séjour ({problems}) ; donner text, et sex, age, dates"
+                f"ce dictionnaire ne décrit pas un séjour ({problems}) ; donner text, et au besoin sex, age, "
+                "admission_date, discharge_date, id"
             ) from None
+    elif not isinstance(given, Stay):
+        raise InputError(
+            f"un objet {type(given).__name__} n'est pas un séjour ; donner un Stay, un dictionnaire de ses champs, ou "
+            "le texte du compte rendu"
+        )
     check_report(given.text, max_chars)
     return given

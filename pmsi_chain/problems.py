@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,24 @@ def told(problem: Mapping[str, Any]) -> str:
         return "valeur refusée"
 
 
+#: What the system refuses, by its number.
+_CAUSES = {
+    errno.ENOENT: "fichier absent",
+    errno.EISDIR: "c'est un dossier",
+    errno.ENOTDIR: "le chemin passe par un fichier",
+    errno.EACCES: "accès refusé",
+    errno.EPERM: "accès refusé",
+    errno.ENOSPC: "disque plein",
+    errno.EROFS: "disque en lecture seule",
+    errno.ENAMETOOLONG: "nom trop long",
+}
+
+
+def cause(error: OSError) -> str:
+    """Why the system refused, in French where it is one of the usual reasons."""
+    return _CAUSES.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
 def problems_line(problems: Sequence[Any], known: Collection[str], whole: str = "entrée") -> str:
     """The first problems on one line, without the input.
 
@@ -72,7 +91,7 @@ def problems_line(problems: Sequence[Any], known: Collection[str], whole: str = 
     """
 
     def place(location: Sequence[Any]) -> str:
-        parts = [str(part) if isinstance(part, int) or part in known else "champ inconnu" for part in location]
+        parts = [str(part) if isinstance(part, int) or part in known else "une clé" for part in location]
         return ".".join(parts) or whole
 
     return " ; ".join(f"{place(p['loc'])} : {told(p)}" for p in problems[:_MAX_PROBLEMS])

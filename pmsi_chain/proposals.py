@@ -248,4 +248,15 @@ def without_vaguer(edition: Cim10Edition, proposals: Sequence[Proposal]) -> list
     for blurred, precise in check_tables().unspecified:
         if any(any_matches(precise, code) for code in codes):
             vague |= {code for code in codes if any_matches(blurred, code) and not any_matches(precise, code)}
-    return [proposal for proposal in proposals if proposal.code not in vague]
+    return [_with_vaguer(proposal, proposals, vague) for proposal in proposals if proposal.code not in vague]
+
+
+def _with_vaguer(proposal: Proposal, proposals: Sequence[Proposal], vague: set[str]) -> Proposal:
+    """The only precise code of a category with the places of its vague one: they tell of the same condition."""
+    category = [p for p in proposals if p.code[:3] == proposal.code[:3]]
+    dropped = [p for p in category if p.code in vague]
+    if not dropped or len(category) != 1 + len(dropped):
+        return proposal
+    places = {(e.start, e.end) for e in proposal.evidence}
+    more = tuple(e for p in dropped for e in p.evidence if (e.start, e.end) not in places)
+    return replace(proposal, evidence=(*proposal.evidence, *more))

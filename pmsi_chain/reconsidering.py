@@ -36,6 +36,8 @@ _MAX_SHOWN = 6
 _LEAST_CHARS = 900
 #: Beginnings of codes that this reading leaves to the rules: circumstances, germs, treatments that impose a DP.
 _LEFT_TO_RULES = ("V", "W", "X", "Y", "B95", "B96", "B97", "B98", "Z51")
+#: States and histories: DP of nothing but a negative exam, which the rules see.
+_STATES = ("Z8", "Z90", "Z91", "Z92", "Z93", "Z99")
 #: Sections that list what the patient also has: nobody says there that it was cared for.
 _LISTS = frozenset({"comorbidites", "identite"})
 TOLD = "dit par le texte sans être nommé"
@@ -72,7 +74,7 @@ def reconsider(
         return found
 
     said_otherwise = _said_otherwise(outlook)
-    selection = _with_dp(edition, outlook, selection, unnamed | said_otherwise, proposal_of)
+    selection = _with_dp(report, edition, outlook, selection, unnamed | said_otherwise, proposal_of)
     taken = {c.proposal.code for c in (selection.dp, selection.dr) if c is not None}
     coded: dict[str, Choice] = {}
     review: list[ReviewItem] = []
@@ -121,7 +123,12 @@ def reconsider(
 
 
 def _with_dp(
-    edition: Cim10Edition, outlook: Outlook, selection: Selection, barred: Collection[str], proposal_of: _ProposalOf
+    report: Report,
+    edition: Cim10Edition,
+    outlook: Outlook,
+    selection: Selection,
+    barred: Collection[str],
+    proposal_of: _ProposalOf,
 ) -> Selection:
     """The selection with the likeliest DP, the rules' own one among the DAS."""
     ours = selection.dp
@@ -137,7 +144,7 @@ def _with_dp(
         if edition.is_allowed(code, "dp")
         and code not in barred
         and not is_asterisk(code)
-        and not code.startswith(_LEFT_TO_RULES)
+        and not code.startswith((*_LEFT_TO_RULES, *_STATES))
         and outlook.chances[code] >= DP_CODED
         and (
             ours is None
@@ -146,7 +153,9 @@ def _with_dp(
         )
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
-    least = DP_LEAST if ours is None else outlook.principal[ours.proposal.code] + DP_MARGIN
+    least = DP_LEAST
+    if ours is not None and len(report.text) >= _LEAST_CHARS:
+        least = outlook.principal[ours.proposal.code] + DP_MARGIN
     if best is None or outlook.principal[best] < least or (ours is not None and best == ours.proposal.code):
         return selection
     found = proposal_of(best)

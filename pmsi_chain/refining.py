@@ -182,17 +182,22 @@ def _by_intake(report: Report, edition: Cim10Edition, proposal: Proposal) -> Pro
     code = _BY_INTAKE + proposal.code[4:]
     if not proposal.code.startswith(_OBESITY) or code not in edition:
         return proposal
-    told = (report.context_at(start, end) for _, start, end in report.matches(_EXCESS))
-    if not any(not context & NOT_PRESENT for context in told):
-        return proposal
-    return _replaced(edition, proposal, code, "excès d'apports dit par le texte")
+    near = {report.sentence_at(e.start) for e in proposal.evidence} - {None}
+    for _, start, end in report.matches(_EXCESS):
+        index = report.sentence_at(start)
+        beside = index is not None and near & {index - 1, index, index + 1}
+        if beside and not report.context_at(start, end) & NOT_PRESENT:
+            replaced = _replaced(edition, proposal, code, "excès d'apports dit par le texte")
+            return replace(replaced, evidence=(*replaced.evidence, report.proof(start, end)))
+    return proposal
 
 
 #: Obesity without a cause and by too many calories: the fifth characters, the measured index, are the same.
 _OBESITY, _BY_INTAKE = "E669", "E660"
 _EXCESS = re.compile(
-    r"(?:exces|surplus) (?:d'apports? |apports? )?(?:caloriques?|alimentaires?)|exces d'apports?|suralimentation|"
-    r"apports? (?:\w+ ){0,3}(?:excessifs?|excedentaires?)|obesite commune|grignotage"
+    r"(?:exces|surplus) (?:d'apports? )?(?:caloriques?|alimentaires?)|obesite (?:liee a un |par )?exces d'apports?|"
+    r"obesite d'apports? excessifs?|suralimentation|obesite commune|grignotage|"
+    r"apports? (?:caloriques?|alimentaires?|energetiques?) (?:\w+ ){0,2}(?:excessifs?|excedentaires?)"
 )
 #: Categories whose labels print ranges of a measure.
 _MEASURED = frozenset({"I50", "I11", "I13", "E66", "E87"})

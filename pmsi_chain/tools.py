@@ -339,21 +339,23 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _coding(coding: Coding) -> dict[str, Any]:
     """A coding as a model needs it: one proof per code, no offsets, no trace."""
 
+    def diagnosis(coded: CodedDiagnosis) -> dict[str, Any]:
+        return line(coded) | {"a_confirmer": not coded.automatic}
+
     def line(coded: CodedDiagnosis | CodedAct) -> dict[str, Any]:
         return {
             "code": coded.display if isinstance(coded, CodedDiagnosis) else coded.code,
             "libelle": coded.label,
             "confiance": round(coded.confidence, 2),
-            "a_confirmer": isinstance(coded, CodedDiagnosis) and not coded.automatic,
             "preuve": coded.evidence[0].quote,
             "regle": coded.rule_source,
             "raisons": list(coded.reasons),
         }
 
     return {
-        "dp": line(coding.dp) if coding.dp else None,
-        "dr": line(coding.dr) if coding.dr else None,
-        "das": [line(d) for d in coding.das],
+        "dp": diagnosis(coding.dp) if coding.dp else None,
+        "dr": diagnosis(coding.dr) if coding.dr else None,
+        "das": [diagnosis(d) for d in coding.das],
         "actes": [line(a) | {"a_completer": list(a.missing)} for a in coding.acts],
         "constats": [_finding(f) for f in coding.findings],
         "a_revoir": [

@@ -292,3 +292,9 @@ def test_what_a_conclusion_names_first_is_the_dp(chain: CodingChain) -> None:
     assert coding.dp is not None
     assert coding.dp.code == "E050"
     assert "I480" in {das.code for das in coding.das}
+
+
+@pytest.mark.parametrize("given", [None, 3, b"compte rendu", ["compte rendu"]])
+def test_what_is_no_stay_is_refused(chain: CodingChain, given: Any) -> None:
+    with pytest.raises(InputError, match="n'est pas un séjour"):
+        chain.invoke(given)

@@ -144,3 +144,34 @@ def test_nothing_of_the_report_is_written_to_the_state_directory(report: Path, s
     for path in state_dir.rglob("*"):
         if path.is_file() and path.stat().st_size < 5_000_000:
             assert CANARY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("search", "x", "--top-k", "0"), "--top-k : valeur refusée"),
+        (("code", "x", "--age", "abc"), "--age : valeur refusée"),
+        (("search",), "il manque query"),
+        (("search", "--nimporte"), "option inconnue --nimporte"),
+        (("search", "x", "--top-k"), "--top-k : il manque sa valeur"),
+        (("inconnue",), "commande inconnue"),
+        (("search", "a", "b"), "arguments en trop"),
+        (("search", "x", "--nomenclature", "ccam", "--position", "dp"), "--position"),
+        (("bench", "coding", "--data", "/nulle/part"), "dossier absent"),
+        (("code", "/nulle/part"), "fichier absent"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_refused_in_french(arguments: tuple[str, ...], said: str) -> None:
+    refused(run(*arguments), said)
+
+
+def test_a_question_of_one_word_and_a_position_in_capitals() -> None:
+    assert "Guide méthodologique" in run("rules", "anémie").stdout.decode()
+    assert run("rules", "E43", "--position", "DAS").returncode == 0
+    assert run("rules", "HHFA016").returncode == 0
+
+
+def test_a_nest_of_brackets_is_no_coding(tmp_path: Path) -> None:
+    nest = tmp_path / "nid.json"
+    nest.write_text("[" * 100_000, encoding="utf-8")
+    refused(run("check", str(nest)), "pas du JSON")

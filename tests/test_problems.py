@@ -20,7 +20,7 @@ CANARY = "Zyxomarine"
     [
         (Stay, {}, "text : obligatoire, et absent"),
         (Stay, {"text": 3}, "text : un texte était attendu"),
-        (Stay, {"text": CANARY, CANARY: 1}, "champ inconnu : champ inconnu"),
+        (Stay, {"text": CANARY, CANARY: 1}, "une clé : champ inconnu"),
         (Stay, {"text": CANARY, "sex": CANARY}, "sex : attendu : 'M' ou 'F'"),
         (Stay, {"text": CANARY, "age": CANARY}, "age : un nombre entier était attendu"),
         (Stay, {"text": CANARY, "age": -1}, "age : au moins 0"),

@@ -59,6 +59,7 @@ def test_several_joints_are_sieges_multiples_and_one_region_is_not(
         ("obésité, IMC 33 kg/m², liée à des apports caloriques excessifs", "E6604"),
         ("obésité par excès d'apports, IMC 41", "E6606"),
         ("obésité, IMC 36, traitée par régime", "E6695"),
+        ("obésité avec un IMC à 36, décompensation cardiaque par excès d'apports sodés", "E6695"),
         ("pas d'excès alimentaire, obésité avec un IMC à 36", "E6695"),
     ],
 )

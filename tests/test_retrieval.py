@@ -447,12 +447,41 @@ def test_acts_are_found_by_wording_and_by_meaning(engine: RAGEngine) -> None:
         ({"query": " "}, InputError),
         ({"query": "x", "top_k": 0}, InputError),
         ({"query": "x", "position": "dad"}, InputError),
+        ({"query": "x", "top_k": 2.5}, InputError),
+        ({"query": None}, InputError),
+        ({"query": "?"}, InputError),
+        ({"query": "\ud800"}, InputError),
         ({"query": "x", "version": "1999"}, EditionError),
     ],
 )
 def test_bad_searches_are_refused(engine: RAGEngine, call: dict[str, Any], refused: type[Exception]) -> None:
     with pytest.raises(refused):
         engine.search_icd10(**call)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"nomenclature": "CIM10"},
+        {"nomenclature": None},
+        {"position": "DP"},
+        {"nomenclature": "ccam", "position": "dp"},
+        {"group": "zz"},
+        {"k": 0},
+    ],
+)
+def test_a_retriever_of_nothing_known_is_refused(engine: RAGEngine, call: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        engine.as_retriever(**call)
+
+
+def test_one_text_is_no_batch(engine: RAGEngine) -> None:
+    with pytest.raises(InputError, match="liste"):
+        engine.search_icd10_batch("asthme")
+
+
+def test_more_than_the_reranker_reads_may_be_asked(engine: RAGEngine) -> None:
+    assert len(engine.search_icd10("asthme", top_k=70)) > engine.settings.rerank_k
 
 
 def test_criteria_and_evidence_follow_the_contract(engine: RAGEngine) -> None:

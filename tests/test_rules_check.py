@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from pmsi_chain import check_coding
 from pmsi_chain.domain import Finding, Rum, Stay
+from pmsi_chain.errors import InputError
 from pmsi_chain.nomenclature import load_ccam, load_cim10
 from pmsi_chain.rules import check, load_guide
 
@@ -288,3 +290,22 @@ def test_a_right_coding_is_left_alone(rule: str, what: str, rum: dict[str, Any],
     assert rule in load_guide(), what
     found = [finding for finding in findings(rum, stay) if finding.severity != "info"]
     assert found == []
+
+
+def test_what_is_no_code_is_not_repeated() -> None:
+    findings = check_coding({"dp": "I10 Mme Zylofrankiste", "das": ["", "I10"]})
+    told = " ".join(f.message + " ".join(f.codes) for f in findings).lower()
+    assert "zylofrankiste" not in told
+    assert any(f.severity == "blocking" for f in findings)
+
+
+def test_a_code_told_many_times_is_one_finding() -> None:
+    findings = check_coding({"dp": "K800", "das": ["I10"] * 2_000})
+    assert [f.message for f in findings if "2000 fois" in f.message]
+    assert len([f for f in findings if f.rule_id == "GM2026-IV-DAS-04"]) == 1
+
+
+@pytest.mark.parametrize("given", [None, [], "I10", 3])
+def test_another_object_is_no_coding(given: Any) -> None:
+    with pytest.raises(InputError, match="n'est pas un codage"):
+        check_coding(given)

@@ -1,6 +1,6 @@
 """How clinicians have named each code: vectors of the training expressions, product-quantised.
 
-No text is kept: an expression is 64 bytes, each the nearest of 256 centroids for four dimensions of its vector.
+No text is kept: an expression is 64 bytes, each the nearest of 256 centroids for eight dimensions of its vector.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ DELETED = re.compile(r"\*\*\*\s*SU\s*([0-9]{2})\s*\*\*\*")
 FORBIDDEN_TYPE = 3
 #: Age in years up to which conditions of the perinatal period (chapter XVI) may still be told of a patient.
 _NEWBORN_UNTIL = 2
+#: Codes of mothers, and the age in years under which nobody is one.
+_OF_MOTHERS, _MOTHER_FROM = ("O", "Z37", "Z39"), 8
 _POSITION_NAMES: dict[Position, str] = {"dp": "DP", "dr": "DR", "das": "DAS"}
 _TYPE_MEANS = {1: "ni DP ni DR", 2: "cause externe, ni DP ni DR", 3: "interdit partout", 4: "pas en DP"}
 
@@ -84,7 +86,12 @@ class Cim10Entry:
         """Whether it can be the code of a patient of this sex and of this age in years, where they are known."""
         if sex and self.sex and self.sex != sex:
             return False
-        return not (age is not None and age > _NEWBORN_UNTIL and self.code.startswith("P"))
+        if age is None:
+            return True
+        return not (
+            (age > _NEWBORN_UNTIL and self.code.startswith("P"))
+            or (age < _MOTHER_FROM and self.code.startswith(_OF_MOTHERS))
+        )
 
     @property
     def age_limits(self) -> tuple[int | None, int | None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pmsi_chain.errors import SourceFileError
+from pmsi_chain.problems import cause
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
@@ -96,7 +97,7 @@ def open_source(path: Path) -> Source:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SourceFileError(f"{path.name} : fichier illisible ({error.strerror or 'erreur de lecture'})") from error
+        raise SourceFileError(f"{path.name} : fichier illisible ({cause(error)})") from error
     return source_from_bytes(content, path.name)
 
 

@@ -18,6 +18,7 @@ from pmsi_chain.nomenclature.files import Source, open_source
 from pmsi_chain.nomenclature.hierarchy import is_external_cause
 from pmsi_chain.nomenclature.readers import Reading, as_json, read_source
 from pmsi_chain.nomenclature.store import Attachment, EditionRecord
+from pmsi_chain.problems import cause
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}")
 #: ATIH also publishes its kit in two files; the larger one has about this many codes.
@@ -82,7 +83,7 @@ def install(
             return _attach(reading, edition, origin, state_dir)
     except OSError as error:
         raise ConfigurationError(
-            f"impossible d'écrire sous {store.store_dir(state_dir)} ({error.strerror or 'erreur'}) : régler "
+            f"impossible d'écrire sous {store.store_dir(state_dir)} ({cause(error)}) : régler "
             "PMSI_STATE_DIR sur un dossier où écrire"
         ) from error
 

@@ -22,6 +22,10 @@ _WRITTEN_DATE = re.compile(
 _OPENS_A_STATEMENT = frozenset({"un", "une", "le", "la", "les", "l'", "de", "toute", "tout"})
 #: What follows a word of cause that opens one: « due à », « liée aux », « causé par », « en lien avec ».
 _OPENS_A_CAUSE = frozenset({"a", "au", "aux", "par", "avec"})
+#: A doubt that the same statement lifts, within so many words; and what keeps it.
+_CONFIRMED = frozenset({"confirme", "confirmee", "confirmes", "confirmees"})
+_UNCONFIRMED = frozenset({"non", "pas", "jamais", "ni", "peu", "n'a", "n'est"})
+_CONFIRMED_WITHIN = 9
 _PROBLEM_WORDS = frozenset({"diagnostic", "diagnostics", "hypothese", "hypotheses", "etiologie", "etiologies"})
 _AFTER_DATE = frozenset({"avec", "pour", "sur", "un", "une", "des"})
 _SUFFERED = frozenset({"eu", "fait", "presente", "developpe"})
@@ -84,6 +88,8 @@ def _of_cue(tokens: Sequence[Token], clause: Clause, cue: FoundCue, section: str
             continue  # « cataracte opérée » may be this very stay
         if flag == "history" and side == "after" and clause.is_current(cue.first):
             continue
+        if flag == "hypothesis" and _confirmed(tokens, cue.after):
+            continue
         if side == "before":
             after = _past_the_cause(tokens, cue.after) if flag == "hypothesis" else cue.after
             run = clause.forward(after, "list" if reach in {"opening", "past"} else reach, flag) if after else None
@@ -92,6 +98,16 @@ def _of_cue(tokens: Sequence[Token], clause: Clause, cue: FoundCue, section: str
         if run is not None:
             scopes.append(_scope(flag, tokens, run, cue.start, cue.end))
     return scopes
+
+
+def _confirmed(tokens: Sequence[Token], after: int) -> bool:
+    """« suspicion d'embolie pulmonaire confirmée à l'angioscanner », not « non confirmée »."""
+    for index in range(after, min(after + _CONFIRMED_WITHIN, len(tokens))):
+        if STRONG_SIGN.search(tokens[index].gap):
+            return False
+        if tokens[index].word in _CONFIRMED:
+            return not any(token.word in _UNCONFIRMED for token in tokens[max(0, index - 3) : index])
+    return False
 
 
 def _past_the_cause(tokens: Sequence[Token], after: int) -> int | None:

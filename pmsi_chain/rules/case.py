@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pmsi_chain.rules.report_words import ReportText
 
 
+_MAX_CODE_CHARS = 9
+
+
 @dataclass(frozen=True, slots=True)
 class LabValue:
     """A measured value of the report.
@@ -169,11 +172,18 @@ class Case:
     ) -> Finding:  # fmt: skip
         """A finding that cites its rule."""
         return Finding(
-            rule_id=rule_id, severity=severity, message=message, codes=codes,
+            rule_id=rule_id, severity=severity, message=message, codes=tuple(filter(is_short, codes)),
             source=self.guide.rule(rule_id).citation, evidence=evidence,
         )  # fmt: skip
 
 
 def display(code: str) -> str:
-    """A stored CIM-10 code as printed."""
-    return cim10_display(code) if code else "(vide)"
+    """A stored CIM-10 code as printed; what is too long for one is not repeated, it may be words of a report."""
+    if not code:
+        return "(vide)"
+    return cim10_display(code) if is_short(code) else f"(un texte de {len(code)} caractères)"
+
+
+def is_short(code: str) -> bool:
+    """Whether it may be a code, existing or not, by its length."""
+    return len(code) <= _MAX_CODE_CHARS

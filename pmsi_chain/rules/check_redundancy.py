@@ -13,6 +13,8 @@ from pmsi_chain.rules.expressions import any_matches, chapter_of, stored
 
 #: Chapters where one category holds several distinct facts: no « unspecified beside precise » there.
 _SEVERAL = frozenset({"XV", "XVI", "XX", "XXI", "XXII"})
+#: Length of a category, the shortest code that has subdivisions.
+_CATEGORY = 3
 _PARTNER = re.compile(r"\(\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?(?:\s*[-–]\s*[A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)?)")
 _NOTE = re.compile(r"[\[(]\s*([A-Z][0-9]{2}(?:\.[0-9+]{1,3})?(?:\s*[-–]\s*[A-Z][0-9]{2}(?:\.[0-9+]{1,3})?)?)")
 #: Symptoms that the Guide wants as DP although their disease is known (ch. VI, T2; ch. V, Chutes à répétition).
@@ -24,20 +26,22 @@ _DIABETES = (("E1?.2", ("N08.3", "N18", "N17")), ("E1?.3", ("H28.0", "H36.0", "H
 
 def repeated(case: Case) -> Iterator[Finding]:
     """The same problem twice: the same code, or a code with one of its own subdivisions (ch. IV, 2)."""
-    for first, second in case.pairs():
-        if first.code == second.code:
+    places: dict[str, list[str]] = {}
+    for item in case.items:
+        places.setdefault(item.code, []).append(item.position.upper())
+    for code, where in places.items():
+        if len(where) > 1:
+            often = "deux fois" if len(where) == 2 else f"{len(where)} fois"
             yield case.finding(
                 "GM2026-IV-DAS-04", "review",
-                f"{case.show(first.code)} figure deux fois ({first.position.upper()} et {second.position.upper()}) : "
-                "n'en garder qu'un.",
-                (first.code,),
+                f"{case.show(code)} figure {often} ({' et '.join(dict.fromkeys(where))}) : n'en garder qu'un.",
+                (code,),
             )  # fmt: skip
-        elif first.code.startswith(second.code) or second.code.startswith(first.code):
-            short, long = sorted((first.code, second.code), key=len)
+        for short in (code[:size] for size in range(_CATEGORY, len(code)) if code[:size] in places):
             yield case.finding(
                 "GM2026-IV-DAS-04", "review",
-                f"{display(short)} est le code père de {case.show(long)} : retirer {display(short)}.",
-                (short, long),
+                f"{display(short)} est le code père de {case.show(code)} : retirer {display(short)}.",
+                (short, code),
             )  # fmt: skip
 
 

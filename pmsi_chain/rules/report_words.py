@@ -54,6 +54,13 @@ _APPEARED = re.compile(
     r"|\bj ?\d{1,2} post|post-?operatoire|nosocomial|survenue? (?:a|le) j"
     r"|apparition (?:secondaire|en cours)|secondairement apparu"
 )
+#: How many sentences a letter may take to say what the patient came for, and how it says so.
+_OPENING = 6
+_BEFORE_ANY = ("", "entete", "autre", "histoire")
+_ADMITTED_FOR = re.compile(
+    r"\b(?:est|a ete|etait|fut|sont|,)? ?(?:hospitalisee?|admise?|adressee?|accueillie?|convoquee?)\b[^.;]{0,80}?"
+    r"\b(?:pour|afin)\b"
+)
 _VALUES: tuple[tuple[str, str], ...] = (
     ("hemoglobine", r"\b(?:hemoglobine|hb)\b"),
     ("albumine", r"\balbumin(?:e|emie)\b"),
@@ -143,6 +150,13 @@ class ReportText:
     def section(self, *names: str) -> str:
         """The text under headings of these folded names, "" without one."""
         return "\n".join(self.text[s.start : s.end] for s in self._sentences if s.heading in names)
+
+    def admission(self) -> str:
+        """The sentence, among the first of a letter, that tells what the patient came for; "" without one."""
+        for sentence in self._sentences[:_OPENING]:
+            if sentence.heading in _BEFORE_ANY and _ADMITTED_FOR.search(sentence.folded):
+                return self.text[sentence.start : sentence.end]
+        return ""
 
     def quoted(self, words: str) -> Evidence | None:
         """Words of the text as evidence, None when they are not in it as such."""

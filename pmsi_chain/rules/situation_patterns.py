@@ -33,7 +33,13 @@ PLAIN = re.compile(
     r"|pose |ablation|examen|refus|" + PATIENT + r"\b)"
     r"[a-z][a-z0-9'-]*(?: [a-z0-9'-]+){0,6}"
 )
-STATUS = re.compile(r"\b(?:sous|post-?|hors|avant) ?$")
+#: Before the name of a care: it is not what the stay is for (« après chimiothérapie », « patient hémodialysé »).
+STATUS = re.compile(
+    r"\b(?:sous|post-?|hors|avant|apres|depuis|en vue|toxicites?|decours|complications?|intercure|arret|echec|lendemain"
+    r"|effets? (?:secondaires?|indesirables?)|traitee?s? par|suivie?s? en|patiente?s?|malades?)"
+    r"(?: (?:de|du|des|d'|la|le|les|sa|son|une?|premiere|derniere|precedente|\d+ (?:cures?|seances?|cycles?)))*"
+    r" ?(?:[ld]')?$"
+)
 SECOND = re.compile(
     r"(?:en raison (?:de la survenue )?" + OF + r")(?P<phrase>[^;.\n]{3,}?)" + END
 )  # fmt: skip
@@ -92,15 +98,27 @@ NEGATIVE = re.compile(
     r"|aucune (?:anomalie|lesion|affection)"
     r"|\bnegatif\b|ne retrouve (?:aucune|pas)|sans anomalie|stable\b"
 )
+#: « convulsions, suivi d'un état de désorientation »: then, and « suivi d'un ancien ouvrier »: of a person.
+THEN = re.compile(
+    r"(?:, |: )?suivi d'une? (?:etat|episode|perte|chute|impossib|malaise|syndrome confus|ancien|ouvrier)"
+)
 SURVEILLANCE = re.compile(
     r"bilan (?:de )?(?:synthese|surveillance|suivi|annuel|apres|post-?greffe)"
-    r"|(?<!, )(?<!puis )(?<!cadre du )\bsuivi (?:d'une?|de la|de l'|du|annuel)\b"
+    r"|(?<!puis )\bsuivi (?:d'une?|de la|de l'|du|annuel)\b"
     r"|\bsurveillance (?:d'une?|de la|du|de l'|d[ue]|apres|annuelle|post|periodique|programmee|systematique)\b"
     r"|\bpour (?:une )?surveillance\b(?! (?:etroite|rapprochee|continue|clinique))"
     r"|bilan (?:annuel|de controle)|controle (?:annuel|apres|de )|\bpour (?:un )?examen de controle\b"
 )
-#: What is watched in a stay that is no surveillance of a disease: a pregnancy (ch. XV rules), a stoma (T7).
-NOT_A_DISEASE_FOLLOWED = re.compile(
+#: What is watched in a stay that is no surveillance of a disease: a pregnancy (ch. XV rules), a stoma (T7). Read from
+#: the words of surveillance on; a pregnancy also before them (« enceinte de 34 SA, surveillance du rythme … »).
+WATCHED = re.compile(
+    r"(?:surveillance|bilan|suivi|controle|soins?)[^;.,\n]{0,40}\b(?:grossesse|foetus|foetale?s?|"
+    r"(?:colo|ileo|gastro|jejuno|tracheo|cysto|nephro|uretero|uro)(?:s)?tomie)\b"
+)
+PREGNANT = re.compile(
+    r"\benceinte\b|\bgrossesse (?:de|a|au|actuelle|en cours)\b|semaines d'amenorrhee|\d ?sa\b|\bfoetus\b"
+)
+FOLLOWED = re.compile(
     r"\b(?:grossesse|enceinte|parturiente|foetus|foetale?s?|semaines d'amenorrhee|"
     r"(?:colo|ileo|gastro|jejuno|tracheo|cysto|nephro|uretero|uro)(?:s)?tomie)\b"
 )
@@ -159,13 +177,14 @@ IMPLANT_Z95 = (
     ("endoprothese", "Z95.80"),
 )
 #: Z09 by the treatment that is over (CIM-10 FR, Z09).
-AFTER_Z09 = (
-    (r"traitements? combine", "Z09.7"),
-    (r"apres (?:\w+ ){0,4}(?:fracture|osteosynthese)", "Z09.4"),
-    (r"(?:apres|fin) (?:\w+[ ']){0,4}(?:chirurg|intervention|operation)", "Z09.0"),
-    (r"(?:apres|fin) (?:\w+[ ']){0,4}psychotherap", "Z09.3"),
-    (r"(?:apres|fin) (?:\w+[ ']){0,4}(?:medicamenteux|antibio)", "Z09.8"),
-)
+AFTER_Z09 = tuple(
+    (rf"(?:apres|fin) (?:\w+[ ']){{0,4}}(?:{words})", code)
+    for words, code in (
+        ("traitements? combine", "Z09.7"), ("fracture|osteosynthese", "Z09.4"),
+        ("chirurg|intervention|operation", "Z09.0"), ("radiotherap|irradiation", "Z09.1"), ("chimiotherap", "Z09.2"),
+        ("psychotherap", "Z09.3"), ("medicamenteux|antibio", "Z09.8"),
+    )
+)  # fmt: skip
 AFTER_Z08 = (("chimio", "Z08.2"), ("radiotherap|irradiation", "Z08.1"), ("ectomie|chirurg|opere|resection", "Z08.0"))
 CONTACT = re.compile(
     r"(?:contamination|contage|contact|exposition)[^.]{0,60}(?:non|pas) (?:finalement )?confirm|contamination qui n'est"

@@ -150,8 +150,11 @@ def _care(reading: _Reading) -> None:
     if match:
         reading.put("initial_staging", True, match)
     for motive in treatments():
-        match = motive.find(reading.motive)
-        if match and not p.STATUS.search(reading.motive[: match.start()]):
+        match = next(
+            (m for m in motive.pattern.finditer(reading.motive) if not p.STATUS.search(reading.motive[: m.start()])),
+            None,
+        )
+        if match:
             reading.put("treatment", motive.key, match)
             _treated(reading, match)
             break
@@ -183,10 +186,12 @@ def _treated(reading: _Reading, match: re.Match[str]) -> None:
 
 
 def _surveillance(reading: _Reading) -> None:
-    match = p.SURVEILLANCE.search(reading.motive)
+    match = p.SURVEILLANCE.search(p.THEN.sub(lambda found: " " * len(found[0]), reading.motive))
     if not match or reading.facts.get("initial_staging") or reading.facts.get("symptom"):
         return
-    if p.NOT_A_DISEASE_FOLLOWED.search(reading.motive):
+    if p.WATCHED.search(reading.motive) or (
+        p.PREGNANT.search(reading.motive) and not p.FOLLOWED.search(reading.motive)
+    ):
         return
     reading.put("surveillance", True, match)
     after = p.AFTER_SURGERY.search(reading.folded)

@@ -17,7 +17,8 @@ def situation_of(text: str, reading: ReadReport | None = None) -> tuple[Situatio
     """Facts and decision of a report.
 
     Args:
-        text: the report; without a section « motif », nothing is decided (`rule_id` is None).
+        text: the report; without a section « motif » nor an opening sentence that tells the reason for admission,
+            nothing is decided (`rule_id` is None).
         reading: the same report as read, for its sections.
     """
     return situation_of_report(ReportText.from_text(text, reading))
@@ -25,5 +26,6 @@ def situation_of(text: str, reading: ReadReport | None = None) -> tuple[Situatio
 
 def situation_of_report(report: ReportText) -> tuple[SituationFacts, SituationDecision]:
     """`situation_of`, for a report already cut into sentences."""
-    facts = read_situation(report.section(*MOTIVES), outcome=report.section(*CONCLUSIONS))
+    motive = report.section(*MOTIVES) or report.admission()
+    facts = read_situation(motive, outcome=report.section(*CONCLUSIONS))
     return facts, decide_situation(facts)

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 
 from pmsi_chain.errors import ConfigurationError
 from pmsi_chain.privacy import refuse_tracing
+from pmsi_chain.problems import cause
 from pmsi_chain.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
@@ -100,7 +101,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ConfigurationError(f"{host}:{port} : {error.strerror} ; donner un autre --host ou --port") from None
+        raise ConfigurationError(f"{host}:{port} : {cause(error)} ; donner un autre --host ou --port") from None
 
 
 class WithoutWords(logging.Formatter):
