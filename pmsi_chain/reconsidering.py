@@ -154,8 +154,9 @@ def _with_dp(
     ]
     best = max(able, key=lambda code: (outlook.principal[code], code), default=None)
     least = DP_LEAST
-    if ours is not None and len(report.text) >= _LEAST_CHARS:
-        least = outlook.principal[ours.proposal.code] + DP_MARGIN
+    if ours is not None:
+        likelier = outlook.principal[ours.proposal.code] + DP_MARGIN
+        least = likelier if len(report.text) >= _LEAST_CHARS else max(likelier, DP_LEAST)
     if best is None or outlook.principal[best] < least or (ours is not None and best == ours.proposal.code):
         return selection
     found = proposal_of(best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,17 @@ import numpy.typing as npt
 from pmsi_chain.encoders.dense import EmbeddedEncoder, Floats
 
 N_PARTS = 64
+#: Cosine from which an expression says nothing that another one of its code does not.
+NEAR = 0.95
 
 
 def write_memory(encoder: EmbeddedEncoder, pairs: Sequence[tuple[str, str]], path: Path, seed: int) -> None:
     """Quantise the vectors of (expression, code) pairs, grouped by code, and write them."""
     ordered = sorted(set(pairs), key=lambda pair: pair[1])
     vectors = encoder.encode([text for text, _ in ordered])
-    keep, seen = [], set()
-    for i, (_, code) in enumerate(ordered):
-        key = (code, np.round(vectors[i], 3).tobytes())
-        if key not in seen and vectors[i].any():
-            seen.add(key)
-            keep.append(i)
+    keep: list[int] = []
+    for _, group in groupby(range(len(ordered)), key=lambda i: ordered[i][1]):
+        keep += _distinct(vectors, list(group))
     codes = [ordered[i][1] for i in keep]
     distinct = sorted(set(codes))
     bounds = [*np.searchsorted(np.array(codes), np.array(distinct)).tolist(), len(codes)]
@@ -35,6 +35,16 @@ def write_memory(encoder: EmbeddedEncoder, pairs: Sequence[tuple[str, str]], pat
         units=units,
         codebook=codebook.astype(np.float16),
     )
+
+
+def _distinct(vectors: Floats, rows: Sequence[int]) -> list[int]:
+    """The rows of one code without those that say nearly the same as one before."""
+    cosines = vectors[rows] @ vectors[rows].T
+    kept: list[int] = []
+    for i in range(len(rows)):
+        if cosines[i, i] > 0 and (not kept or cosines[i, kept].max() < NEAR):
+            kept.append(i)
+    return [rows[i] for i in kept]
 
 
 def product_quantise(vectors: Floats, seed: int) -> tuple[npt.NDArray[np.uint8], Floats]:
