@@ -100,6 +100,8 @@ INVENTED = [
     ("hospitalisation pour surveillance de sa colostomie", "T7", "Z43.3", "NONE"),
     ("hospitalisée pour un examen de contrôle après la fin d'un traitement médicamenteux", "S1", "Z09.8", "NONE"),
     ("bilan annuel après traitement chirurgical d'une tumeur maligne guérie", "S1", "Z08.0", "NONE"),
+    ("bilan annuel de surveillance d'un cancer du côlon opéré, porteur d'une colostomie", "S1", "Z08.0", "KNOWN"),
+    ("hospitalisée dans le cadre du suivi d'un cancer du sein opéré", "S1", "Z08.0", "KNOWN"),
 ]  # fmt: skip
 
 

@@ -112,15 +112,11 @@ SURVEILLANCE = re.compile(
 #: What is watched in a stay that is no surveillance of a disease: a pregnancy (ch. XV rules), a stoma (T7). Read from
 #: the words of surveillance on; a pregnancy also before them (« enceinte de 34 SA, surveillance du rythme … »).
 WATCHED = re.compile(
-    r"(?:surveillance|bilan|suivi|controle|soins?)[^;.,\n]{0,40}\b(?:grossesse|foetus|foetale?s?|"
+    r"(?:surveillance|bilan|suivi|controle|soins?) (?:\w+ |[dl]'){0,3}(?:grossesse|foetus|foetale?s?|"
     r"(?:colo|ileo|gastro|jejuno|tracheo|cysto|nephro|uretero|uro)(?:s)?tomie)\b"
 )
 PREGNANT = re.compile(
     r"\benceinte\b|\bgrossesse (?:de|a|au|actuelle|en cours)\b|semaines d'amenorrhee|\d ?sa\b|\bfoetus\b"
-)
-FOLLOWED = re.compile(
-    r"\b(?:grossesse|enceinte|parturiente|foetus|foetale?s?|semaines d'amenorrhee|"
-    r"(?:colo|ileo|gastro|jejuno|tracheo|cysto|nephro|uretero|uro)(?:s)?tomie)\b"
 )
 FOLLOWED = re.compile(
     r"(?:surveillance|bilan de synthese annuel|bilan annuel|bilan de surveillance|suivi(?: annuel)?) " + OF
